@@ -1,0 +1,105 @@
+"""An upload and what became of it. The pipeline itself is imports.importer."""
+
+from typing import Any, ClassVar
+
+from django.db import models
+from django.urls import reverse
+
+from channels.models import Channel
+from jobs.models import Job, Status
+from segments.models import ChangeSet
+
+
+class ImportJob(Job):
+    """One uploaded file on its way into one or several channels.
+
+    `file` is its name in storage, made by us; `file_name` is what the user called it: text to
+    show, never a path. `mapping` is `{field: {"column": 1-based} | {"value": text} | {}}`.
+    """
+
+    class OnDuplicate(models.TextChoices):
+        UPDATE = "update", "Update existing"
+        SKIP = "skip", "Skip existing"
+
+    object_type = models.CharField(max_length=20, default="segments", choices=[("segments", "Segments")])
+    channels: "models.ManyToManyField[Channel, ImportChannel]" = models.ManyToManyField(
+        Channel, through="ImportChannel", related_name="imports"
+    )
+    file = models.CharField(max_length=120, blank=True, editable=False)
+    file_name = models.CharField(max_length=255)
+    size = models.PositiveBigIntegerField(default=0)
+    sha256 = models.CharField(max_length=64, blank=True, editable=False)
+
+    chosen_encoding = models.CharField(max_length=20, blank=True, help_text="Blank: as found.")
+    chosen_delimiter = models.CharField(max_length=1, blank=True, help_text="Blank: as found.")
+    encoding = models.CharField(max_length=20, blank=True)
+    delimiter = models.CharField(max_length=1, blank=True)
+    header: "models.JSONField[list[str], list[str]]" = models.JSONField(default=list)
+    suggested_mapping: "models.JSONField[Any, Any]" = models.JSONField(default=dict)
+    mapping: "models.JSONField[Any, Any]" = models.JSONField(default=dict)
+    on_duplicate = models.CharField(max_length=6, choices=OnDuplicate, default=OnDuplicate.UPDATE)
+    people_confirmed = models.BooleanField(default=False, help_text="Somebody said that these are not people.")
+
+    rows = models.PositiveIntegerField(default=0, help_text="Rows of the file; the counts are per channel.")
+    blank = models.PositiveIntegerField(default=0)
+    warnings: "models.JSONField[Any, Any]" = models.JSONField(default=list, help_text="[{code, message}]")
+    error_line = models.PositiveIntegerField(null=True, blank=True)
+    change_set = models.ForeignKey(ChangeSet, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        ordering = ("-created_at",)
+
+    def __str__(self) -> str:
+        return self.file_name
+
+    def get_absolute_url(self) -> str:
+        """The page where this import goes on: matching columns, or its result."""
+        name = "mapping" if self.status in (Status.UPLOADED, Status.CHECKING, Status.READY) else "detail"
+        return reverse(f"imports:{name}", args=[self.pk])
+
+    def lanes(self) -> list[str]:
+        """The channels that it writes: no other job writes them meanwhile."""
+        return [f"channel:{pk}" for pk in self.channels.order_by("pk").values_list("pk", flat=True)]
+
+
+class ImportChannel(models.Model):
+    """The counts of one import in one channel: of the check, then of the import itself."""
+
+    COUNTS: ClassVar = ("created", "updated", "unchanged", "skipped", "errors")
+
+    job = models.ForeignKey(ImportJob, on_delete=models.CASCADE, related_name="targets")
+    channel = models.ForeignKey(Channel, on_delete=models.PROTECT)
+    created = models.PositiveIntegerField(default=0)
+    updated = models.PositiveIntegerField(default=0)
+    unchanged = models.PositiveIntegerField(default=0)
+    skipped = models.PositiveIntegerField(default=0)
+    errors = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ("channel_id",)
+        constraints = (models.UniqueConstraint(fields=("job", "channel"), name="imports_channel_once_a_job"),)
+
+    def __str__(self) -> str:
+        return f"{self.job_id} into {self.channel_id}"
+
+
+class ImportRowError(models.Model):
+    """A row that was left out and why: the first 10,000 of an import; all are in its error file."""
+
+    job = models.ForeignKey(ImportJob, on_delete=models.CASCADE, related_name="row_errors")
+    channel = models.ForeignKey(Channel, null=True, on_delete=models.PROTECT, help_text="NULL: in every channel.")
+    line = models.PositiveIntegerField()
+    field = models.CharField(max_length=20, blank=True)
+    column = models.PositiveSmallIntegerField(null=True)
+    header = models.CharField(max_length=200, blank=True)
+    name = models.CharField(max_length=200, blank=True, help_text="The row's segment name, to find it by.")
+    value = models.CharField(max_length=200, blank=True)
+    code = models.CharField(max_length=40)
+    message = models.CharField(max_length=300)
+
+    class Meta:
+        ordering = ("line", "id")
+        indexes = (models.Index(fields=("job", "line", "id"), name="imports_errors_in_order"),)  # the job's page
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.code}"

@@ -1,0 +1,50 @@
+"""People who sign in. An email address is what a person signs in with, and is unique without case."""
+
+from typing import Any, ClassVar
+
+from django.contrib.auth.models import AbstractUser, UserManager
+from django.db import models
+from django.db.models.functions import Lower
+
+
+class PersonManager(UserManager["Person"]):
+    """Makes people by email; `username` is the email, so that Django's own commands work."""
+
+    def create_user(self, email: str, password: str | None = None, **extra: Any) -> "Person":  # type: ignore[override]
+        """Return a new, saved person who signs in with `email`."""
+        return super().create_user(email.lower(), email.lower(), password, **extra)
+
+    def create_superuser(self, email: str, password: str | None = None, **extra: Any) -> "Person":  # type: ignore[override]
+        """Return a new, saved person who may do everything."""
+        return super().create_superuser(email.lower(), email.lower(), password, **extra)
+
+
+class Person(AbstractUser):
+    """A user: signs in by email, has a name to show and one role (a group of accessaudience.roles)."""
+
+    username = models.CharField(max_length=254, unique=True, editable=False)
+    email = models.EmailField("email address", unique=True)
+
+    objects: ClassVar[PersonManager] = PersonManager()  # type: ignore[assignment]
+
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    class Meta:
+        verbose_name_plural = "people"
+        constraints = (models.UniqueConstraint(Lower("email"), name="people_email_unique_without_case"),)
+
+    def __str__(self) -> str:
+        return self.get_full_name() or self.email
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Keep email and username the same, in lower case."""
+        self.email = self.email.lower()
+        self.username = self.email
+        super().save(*args, **kwargs)
+
+    @property
+    def initials(self) -> str:
+        """One or two letters for the round badge."""
+        words = [w for w in (self.first_name, self.last_name) if w] or [self.email]
+        return "".join(w[0] for w in words).upper()

@@ -1,0 +1,231 @@
+"""Segments, and the record of every change of them.
+
+A segment is a reference into a sending platform: name, ID there, link, whether it is active.
+Rows are written by segments.changes alone; this module says what is stored and reads it.
+DESIGN section 2 is the source of the rules.
+"""
+
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.urls import reverse
+
+from channels.models import Channel
+
+
+class FoldedField(models.CharField):  # type: ignore[type-arg]  # not subscriptable at run time
+    """Text folded by segments.values: compared and sorted by code point on every database.
+
+    PostgreSQL needs COLLATE "C" for that; SQLite's BINARY is the same order.
+    """
+
+    def db_parameters(self, connection: BaseDatabaseWrapper) -> Any:
+        """Return Django's column parameters, with the collation where there is one to name."""
+        parameters = super().db_parameters(connection)
+        if connection.vendor == "postgresql":
+            parameters["collation"] = "C"  # type: ignore[typeddict-unknown-key]  # a key Django reads
+        return parameters
+
+
+class ChangeSet(models.Model):
+    """One change of segments as people see it: an import, a sync, an edit, an undo.
+
+    It is the audit log, and what undo works from. `first_pk` and `last_pk` enclose the primary
+    keys of the segments that it created, so that finding them needs no index of its own.
+    """
+
+    class Kind(models.TextChoices):
+        ADD = "add", "Added"
+        EDIT = "edit", "Edited"
+        STATUS = "status", "Active status"
+        DELETE = "delete", "Deleted"
+        IMPORT = "import", "Import"
+        SYNC = "sync", "Sync"
+        BULK = "bulk", "Bulk action"
+        UNDO = "undo", "Undo"
+
+    class Via(models.TextChoices):
+        WEB = "web", "Web page"
+        ADMIN = "admin", "Django admin"
+        COMMAND = "command", "Command line"
+        SCHEDULE = "schedule", "Schedule"
+
+    kind = models.CharField(max_length=10, choices=Kind)
+    via = models.CharField(max_length=10, choices=Via, default=Via.WEB)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL)
+    user_name = models.CharField(max_length=310, blank=True, help_text="As it was then; outlives the account.")
+    at = models.DateTimeField(auto_now_add=True)
+    label = models.CharField(max_length=255, blank=True, help_text="What it was: a file's name, a segment's name.")
+    undoes = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="undone_by")
+    form_token = models.UUIDField(null=True, unique=True, editable=False)
+    first_pk = models.BigIntegerField(null=True, editable=False)
+    last_pk = models.BigIntegerField(null=True, editable=False)
+
+    class Meta:
+        ordering = ("-id",)
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}: {self.label}" if self.label else self.get_kind_display()
+
+
+class ChangeSetChannel(models.Model):
+    """What a change set did in one channel, in numbers of segments (or of rows, for an import)."""
+
+    change_set = models.ForeignKey(ChangeSet, on_delete=models.CASCADE, related_name="channels")
+    channel = models.ForeignKey(Channel, on_delete=models.PROTECT)
+    created = models.PositiveIntegerField(default=0)
+    updated = models.PositiveIntegerField(default=0)
+    deleted = models.PositiveIntegerField(default=0)
+    unchanged = models.PositiveIntegerField(default=0)
+    skipped = models.PositiveIntegerField(default=0)
+    errors = models.PositiveIntegerField(default=0)
+    kept = models.PositiveIntegerField(default=0, help_text="Left as they are by an undo.")
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("change_set", "channel"), name="segments_counts_once_a_channel"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.change_set_id} in {self.channel_id}"
+
+
+class Source(models.TextChoices):
+    """Where a segment came from."""
+
+    MANUAL = "manual", "Manual"
+    CSV = "csv", "CSV"
+    KLAVIYO = "klaviyo", "Klaviyo"
+
+
+class Segment(models.Model):
+    """A segment of one channel.
+
+    `segment_id` is its ID in the sending platform, or a label: which one, `identity_key` says.
+    That key is `i` and the digest of the ID, or `n` and the digest of the folded name, and is
+    unique in the channel. `name_key` and `id_key` are folded, for sorting and searching.
+    """
+
+    channel = models.ForeignKey(Channel, on_delete=models.PROTECT, db_index=False)
+    name = models.CharField("segment name", max_length=255)
+    segment_id = models.CharField("segment ID", max_length=255, blank=True, default="")
+    link = models.CharField(max_length=2048, blank=True, default="")
+    active = models.BooleanField("active status", default=True)
+    source = models.CharField(max_length=10, choices=Source, default=Source.MANUAL)
+
+    identity_key = models.BinaryField(max_length=17, editable=False)
+    name_key = FoldedField(max_length=255, editable=False)
+    id_key = FoldedField(max_length=255, blank=True, default="", editable=False)
+
+    klaviyo_id = models.CharField(max_length=64, null=True, blank=True, editable=False)  # noqa: DJ001  # NULL keeps it out of the unique constraint
+    klaviyo_account = models.BigIntegerField(null=True, blank=True, editable=False)
+    klaviyo_kind = models.CharField(max_length=10, blank=True, default="", editable=False)
+    synced_name = models.CharField(max_length=255, null=True, blank=True, editable=False)  # noqa: DJ001  # NULL: Klaviyo has not said
+    synced_link = models.CharField(max_length=2048, null=True, blank=True, editable=False)  # noqa: DJ001  # as above
+    missing_since = models.DateTimeField(null=True, blank=True, editable=False)
+
+    created_in = models.ForeignKey(
+        ChangeSet, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+", editable=False
+    )
+    created_line = models.PositiveIntegerField(null=True, editable=False)
+    last_change = models.ForeignKey(
+        ChangeSet, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+", editable=False
+    )
+    updated_at = models.DateTimeField(editable=False)
+
+    class Meta:
+        constraints = (
+            # Matching by ID or by name, and the guard against doubles.
+            models.UniqueConstraint(fields=("channel", "identity_key"), name="segments_identity_unique_in_channel"),
+            # Matching by Klaviyo ID; NULLs are not equal, so segments without one do not meet.
+            models.UniqueConstraint(
+                fields=("channel", "klaviyo_id", "klaviyo_account", "klaviyo_kind"), name="segments_klaviyo_unique"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(klaviyo_id__isnull=True) | ~models.Q(segment_id=""),
+                name="segments_klaviyo_has_segment_id",
+            ),
+        )
+        indexes = (
+            # The Segments tab in its first order, page by page; matching and counting by name.
+            models.Index(fields=("channel", "name_key", "id"), name="segments_by_name"),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        """The detail page."""
+        return reverse("segments:detail", args=[self.channel.slug, self.pk])
+
+    @property
+    def has_label(self) -> bool:
+        """Whether `segment_id` is a label: shown, but the name is what identifies the segment."""
+        return bool(self.segment_id) and bytes(self.identity_key[:1]) == b"n"
+
+
+class Change(models.Model):
+    """One segment changed by one change set: before and after. Creates write none.
+
+    `segment` has no foreign key: the row outlives the segment. `before_change` and
+    `after_change` are the segment's `last_change` before and after; a segment is still as this
+    set left it while its `last_change` equals `after_change`. Of a deleted segment all else that
+    bringing it back needs is kept too.
+    """
+
+    class Kind(models.TextChoices):
+        UPDATE = "u", "Updated"
+        DELETE = "d", "Deleted"
+        INSERT = "i", "Brought back"
+
+    change_set = models.ForeignKey(ChangeSet, on_delete=models.PROTECT, db_index=False, db_constraint=False)
+    channel = models.ForeignKey(Channel, on_delete=models.DO_NOTHING, db_index=False, db_constraint=False)
+    segment = models.BigIntegerField()
+    kind = models.CharField(max_length=1, choices=Kind)
+
+    before_name = models.CharField(max_length=255)
+    before_segment_id = models.CharField(max_length=255)
+    before_link = models.CharField(max_length=2048)
+    before_active = models.BooleanField()
+    before_identity_key = models.BinaryField(max_length=17)
+    before_name_key = models.CharField(max_length=255)
+    before_id_key = models.CharField(max_length=255)
+    before_change = models.BigIntegerField()
+
+    after_name = models.CharField(max_length=255)
+    after_segment_id = models.CharField(max_length=255)
+    after_link = models.CharField(max_length=2048)
+    after_active = models.BooleanField()
+    after_change = models.BigIntegerField()
+
+    KEPT: ClassVar = (
+        "source",
+        "klaviyo_id",
+        "klaviyo_account",
+        "klaviyo_kind",
+        "synced_name",
+        "synced_link",
+        "missing_since",
+        "created_in_id",
+        "created_line",
+    )
+    source = models.CharField(max_length=10, null=True)  # noqa: DJ001  # NULL: an update, nothing kept
+    klaviyo_id = models.CharField(max_length=64, null=True)  # noqa: DJ001
+    klaviyo_account = models.BigIntegerField(null=True)
+    klaviyo_kind = models.CharField(max_length=10, null=True)  # noqa: DJ001
+    synced_name = models.CharField(max_length=255, null=True)  # noqa: DJ001
+    synced_link = models.CharField(max_length=2048, null=True)  # noqa: DJ001
+    missing_since = models.DateTimeField(null=True)
+    created_in_id = models.BigIntegerField(null=True)
+    created_line = models.PositiveIntegerField(null=True)
+
+    class Meta:
+        indexes = (
+            models.Index(fields=("change_set", "segment"), name="segments_change_of_set"),  # undo, activity
+            models.Index(fields=("segment",), name="segments_change_of_segment"),  # history of one segment
+        )
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.before_name}"
