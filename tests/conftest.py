@@ -1,9 +1,37 @@
-"""Fixtures for every test: the database under test, and people of each role."""
+"""Fixtures for every test: the database under test, and people of each role.
 
+A person of a role is `viewer`, `marketer` or `admin_person`; a client that has signed in as one is
+`as_viewer`, `as_marketer` or `as_admin`. Their password is `PASSWORD` (fixture `password`).
+"""
+
+import os
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.contrib.auth.models import Group
+from django.db import connection
+from django.test import Client
+
+from accessaudience.roles import ADMIN, MARKETER, VIEWER
+from people.models import Person
+
+PASSWORD = "correct horse battery staple"
+
+
+def pytest_configure() -> None:
+    """Keep what tests store in a folder of their own, and hash passwords cheaply."""
+    data_dir = Path(tempfile.mkdtemp(prefix="accessaudience-tests-"))
+    os.environ["DATA_DIR"] = str(data_dir)  # for the processes that tests start
+    settings.DATA_DIR = data_dir
+    settings.UPLOADS_DIR = data_dir / "uploads"
+    settings.STATIC_ROOT = data_dir / "static"
+    settings.STATIC_ROOT.mkdir()
+    settings.STORAGES["default"]["OPTIONS"]["location"] = settings.UPLOADS_DIR
+    settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture(scope="session")
@@ -15,3 +43,86 @@ def django_db_modify_db_settings(
     if database["ENGINE"].endswith("sqlite3"):
         path: Path = tmp_path_factory.mktemp("database") / "test.sqlite3"
         database.setdefault("TEST", {})["NAME"] = str(path)
+
+
+@pytest.fixture
+def environment() -> dict[str, str]:
+    """The environment for a process of the application that shall use this test's database.
+
+    Such a process sees what is committed: the test needs `django_db(transaction=True)`.
+    """
+    database = connection.settings_dict
+    if connection.vendor == "sqlite":
+        url = f"sqlite:///{database['NAME']}"
+    else:
+        url = "postgres://{USER}:{PASSWORD}@{HOST}:{PORT}/{NAME}".format_map(database)
+    return {
+        **os.environ,
+        "DATABASE_URL": url,
+        "DATA_DIR": str(settings.DATA_DIR),
+        "SECRET_KEY": settings.SECRET_KEY,
+    }
+
+
+@pytest.fixture
+def password() -> str:
+    """The password of every person made here."""
+    return PASSWORD
+
+
+@pytest.fixture
+def person_with(db: None) -> Callable[[str], Person]:
+    """Make a person with one role: `person_with(VIEWER)`."""
+
+    def make(role: str) -> Person:
+        name = role.lower()
+        person = Person.objects.create_user(f"{name}@example.com", PASSWORD, first_name=role, last_name="Person")
+        person.groups.add(Group.objects.get_or_create(name=role)[0])
+        person.is_staff = role == ADMIN
+        person.save()
+        return person
+
+    return make
+
+
+@pytest.fixture
+def viewer(person_with: Callable[[str], Person]) -> Person:
+    """A person who may look."""
+    return person_with(VIEWER)
+
+
+@pytest.fixture
+def marketer(person_with: Callable[[str], Person]) -> Person:
+    """A person who may also change segments."""
+    return person_with(MARKETER)
+
+
+@pytest.fixture
+def admin_person(person_with: Callable[[str], Person]) -> Person:
+    """A person who may also change settings."""
+    return person_with(ADMIN)
+
+
+def signed_in(person: Person) -> Client:
+    """Return a client that has signed in as `person`."""
+    client = Client()
+    client.force_login(person)
+    return client
+
+
+@pytest.fixture
+def as_viewer(viewer: Person) -> Client:
+    """A client signed in as a Viewer."""
+    return signed_in(viewer)
+
+
+@pytest.fixture
+def as_marketer(marketer: Person) -> Client:
+    """A client signed in as a Marketer."""
+    return signed_in(marketer)
+
+
+@pytest.fixture
+def as_admin(admin_person: Person) -> Client:
+    """A client signed in as an Admin."""
+    return signed_in(admin_person)
