@@ -13,6 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.urls import reverse
 
 from channels.models import Channel
+from segments.queries import SegmentQuerySet
 
 
 class FoldedField(models.CharField):  # type: ignore[type-arg]  # not subscriptable at run time
@@ -108,7 +109,7 @@ class Segment(models.Model):
     unique in the channel. `name_key` and `id_key` are folded, for sorting and searching.
     """
 
-    channel = models.ForeignKey(Channel, on_delete=models.PROTECT, db_index=False)
+    channel = models.ForeignKey(Channel, on_delete=models.PROTECT, db_index=False, related_name="segments")
     name = models.CharField("segment name", max_length=255)
     segment_id = models.CharField("segment ID", max_length=255, blank=True, default="")
     link = models.CharField(max_length=2048, blank=True, default="")
@@ -134,6 +135,8 @@ class Segment(models.Model):
         ChangeSet, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+", editable=False
     )
     updated_at = models.DateTimeField(editable=False)
+
+    objects = SegmentQuerySet.as_manager()
 
     class Meta:
         constraints = (

@@ -1,0 +1,66 @@
+"""Segments as the pages read them: filters that the Segments tab and the export share.
+
+Goes in: what somebody looks for. Comes out: a QuerySet. Writes nothing, and must not know requests
+or templates. Ordering and pages are segments.pages.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from django.db import models
+from django.db.models import Q
+
+from segments import values
+
+if TYPE_CHECKING:
+    from segments.models import Segment
+
+COUNT_CAP = 10_000  # counting further would read a big channel whole; the page says "10,000+"
+
+
+class SegmentQuerySet(models.QuerySet["Segment"]):
+    """What pages and the export ask of segments."""
+
+    def for_list(self) -> "SegmentQuerySet":
+        """Only what a row of the Segments tab shows."""
+        return self.only(
+            "channel",
+            "name",
+            "name_key",
+            "segment_id",
+            "id_key",
+            "identity_key",
+            "link",
+            "active",
+            "source",
+            "klaviyo_kind",
+            "updated_at",
+        )
+
+    def search(self, text: str) -> "SegmentQuerySet":
+        """Whose name or segment ID contains `text`, both folded (RULES.md "Matching"); all for a blank text."""
+        folded = values.fold(text)
+        if not folded:
+            return self
+        return self.filter(Q(name_key__contains=folded) | Q(id_key__contains=folded))
+
+    def with_status(self, active: bool | None) -> "SegmentQuerySet":
+        """Active (True), inactive (False) or both (None)."""
+        return self if active is None else self.filter(active=active)
+
+    def with_source(self, source: str) -> "SegmentQuerySet":
+        """Which came in this way; from anywhere if blank."""
+        return self.filter(source=source) if source else self
+
+    def of_name(self, name: str) -> "SegmentQuerySet":
+        """Whose name is the same after folding."""
+        return self.filter(name_key=values.folded_key(name))
+
+    def labelled(self, labelled: bool) -> "SegmentQuerySet":
+        """Whose segment ID is only a label (True), or all others (False)."""
+        is_label = Q(identity_key__gte=b"n") & ~Q(segment_id="")
+        return self.filter(is_label) if labelled else self.exclude(is_label)
+
+    def capped_count(self, cap: int = COUNT_CAP) -> int:
+        """How many there are, but at most `cap` + 1: the database stops counting there."""
+        some: Any = self.order_by().values("pk")[: cap + 1]
+        return int(some.count())
