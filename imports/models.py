@@ -6,7 +6,7 @@ from django.db import models
 from django.urls import reverse
 
 from channels.models import Channel
-from jobs.models import Job, Status
+from jobs.models import Job, JobError, Status
 from segments.models import ChangeSet
 
 
@@ -16,6 +16,8 @@ class ImportJob(Job):
     `file` is its name in storage, made by us; `file_name` is what the user called it: text to
     show, never a path. `mapping` is `{field: {"column": 1-based} | {"value": text} | {}}`.
     """
+
+    pipeline: ClassVar = "imports.importer"
 
     class OnDuplicate(models.TextChoices):
         UPDATE = "update", "Update existing"
@@ -60,6 +62,10 @@ class ImportJob(Job):
     def lanes(self) -> list[str]:
         """The channels that it writes: no other job writes them meanwhile."""
         return [f"channel:{pk}" for pk in self.channels.order_by("pk").values_list("pk", flat=True)]
+
+    def changes_on_failure(self, error: JobError) -> dict[str, Any]:
+        """The line of the file, beside what every job tells."""
+        return {**super().changes_on_failure(error), "error_line": error.line}
 
 
 class ImportChannel(models.Model):

@@ -5,11 +5,16 @@ transition. Must not know: what a job does; the kinds of jobs are found through 
 """
 
 import uuid
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+
+from accessaudience.roles import MARKETER
+
+if TYPE_CHECKING:
+    from jobs.lease import Lease
 
 
 class Status(models.TextChoices):
@@ -26,12 +31,34 @@ class Status(models.TextChoices):
     NEEDS_ANSWER = "needs_answer", "Needs an answer"
 
 
-LIVE = (Status.CHECKING, Status.RUNNING)  # a worker has a lease on it
+LIVE = (Status.CHECKING, Status.RUNNING)  # somebody has a lease on it
 ENDED = (Status.DONE, Status.FAILED, Status.CANCELLED)
+WRITING = "writing"  # the step from which on a job cannot be cancelled, only undone
+
+
+class JobError(Exception):
+    """A job that cannot be done, and why: shown to people as it is, and not tried again.
+
+    `line` is the line of the file that it is about, if it is about one.
+    """
+
+    def __init__(self, code: str, message: str, line: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.line = line
 
 
 class Job(models.Model):
-    """What every kind of job has. A kind defines `check()`, `run()` and `lanes()`."""
+    """What every kind of job has. A kind names its `pipeline` and its `lanes()`.
+
+    The pipeline is a module with functions `check(job)` and `run(job)`, one for each goal. They do
+    the whole work, call `beat()` between batches and end with jobs.lease.finish(). jobs.runner
+    alone calls them, under a lease; it finds them by name, as the pipeline imports the model.
+    """
+
+    pipeline: ClassVar[str]
+    role: ClassVar[str] = MARKETER  # that its user must still have when it starts
 
     class Goal(models.TextChoices):
         CHECK = "check", "Check"
@@ -54,20 +81,59 @@ class Job(models.Model):
     message = models.TextField(blank=True, help_text="What happened and what to do, in plain words.")
     code = models.CharField(max_length=40, blank=True, help_text="The kind of `message`, for programs.")
 
+    lease: "Lease | None" = None  # of this process, while it holds one
+
     class Meta:
         abstract = True
+
+    def lanes(self) -> list[str]:
+        """Return what no other job may use while this one runs (not while it checks): its channels."""
+        return []
+
+    def changes_on_failure(self, error: JobError) -> dict[str, Any]:
+        """Return the fields that tell of `error`; a kind may add its own."""
+        return {"code": error.code, "message": error.message}
 
     def transition(self, to: Status, *, of: tuple[Status, ...], **changes: Any) -> bool:
         """Set the status to `to`, and `changes`, if it is still one of `of`; False if somebody was first.
 
-        One conditional UPDATE: of many racing callers exactly one gets True.
+        One conditional UPDATE: of many racing callers exactly one gets True. Whoever moves a
+        live job on takes its lease away, and the worker that has it stops at its next beat.
+        A job put into the queue starts anew, with all its attempts.
         """
+        if to not in LIVE:
+            changes.setdefault("lease_token", None)
+        if to in ENDED:
+            changes.setdefault("finished_at", timezone.now())
+        if to == Status.WAITING:
+            changes = {"attempt": 0, "not_before": None, **changes}
         changes["status"] = to
         won = type(self)._default_manager.filter(pk=self.pk, status__in=of).update(**changes)
         if won:
             for field, value in changes.items():
                 setattr(self, field, value)
         return bool(won)
+
+    def beat(self, progress: int, total: int, step: str) -> None:
+        """Say how far the work is; call it between batches, as often as wanted.
+
+        Raises what ends the work early: see jobs.lease.Stopped.
+        """
+        if self.lease:
+            self.lease.beat(progress, total, step)
+
+    def begin_writing(self) -> None:
+        """Pass the point from which on the job cannot be cancelled; call it before the transaction of apply.
+
+        Raises jobs.lease.Stopped if it was cancelled, or its lease lost, before.
+        """
+        if self.lease:
+            self.lease.begin_writing()
+
+    def place_in_queue(self) -> tuple[int, int]:
+        """Return which of how many waiting jobs of its kind this one is, counted from 1."""
+        waiting = type(self)._default_manager.filter(status=Status.WAITING)
+        return waiting.filter(created_at__lte=self.created_at).count(), waiting.count()
 
 
 class Lane(models.Model):
