@@ -5,7 +5,7 @@ A person of a role is `viewer`, `marketer` or `admin_person`; a client that has 
 """
 
 import os
-import tempfile
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,20 +18,23 @@ from django.test import Client
 from accessaudience.roles import ADMIN, MARKETER, VIEWER
 from people.models import Person
 
+RESTORED = "django_db_serialized_rollback"
 PASSWORD = "correct horse battery staple"
 
 
-def pytest_configure() -> None:
-    """Keep what tests store in a folder of their own, and hash passwords cheaply."""
-    data_dir = Path(tempfile.mkdtemp(prefix="accessaudience-tests-"))
-    os.environ["DATA_DIR"] = str(data_dir)  # for the processes that tests start
-    settings.DATA_DIR = data_dir
-    settings.UPLOADS_DIR = data_dir / "uploads"
-    settings.STATIC_ROOT = data_dir / "static"
-    settings.STATIC_ROOT.mkdir()
-    settings.STORAGES["default"]["OPTIONS"]["location"] = settings.UPLOADS_DIR
-    settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove what tests stored, once all of them have ended."""
+    if not hasattr(config, "workerinput"):  # the process that started the others, or the only one
+        shutil.rmtree(settings.DATA_DIR, ignore_errors=True)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Give tests that commit the rows of the migrations (channels, roles): the one before emptied every table."""
+    marker = item.get_closest_marker("django_db")
+    commits = bool(marker and marker.kwargs.get("transaction"))
+    fixtures: list[str] = getattr(item, "fixturenames", [])
+    if (commits or {"live_server", "transactional_db"} & set(fixtures)) and RESTORED not in fixtures:
+        fixtures.append(RESTORED)
 
 
 @pytest.fixture(scope="session")
