@@ -16,15 +16,14 @@ FORGOTTEN_AFTER = timedelta(days=7)  # a name contains a process id: rows would 
 
 
 def present(worker: str) -> Ticker:
-    """Return the thread that says every few seconds that `worker` lives; it is here from this call on."""
+    """Return the thread that says every few seconds that `worker` lives, and forgets those not seen for days."""
     started_at = timezone.now()
 
     def say() -> None:
         WorkerSeen.objects.update_or_create(name=worker, defaults={"started_at": started_at, "seen_at": timezone.now()})
+        WorkerSeen.objects.filter(seen_at__lt=timezone.now() - FORGOTTEN_AFTER).delete()
 
-    say()
-    WorkerSeen.objects.filter(seen_at__lt=started_at - FORGOTTEN_AFTER).delete()
-    return Ticker(say, EVERY, name=f"presence of {worker}")
+    return Ticker(say, EVERY, name=f"presence of {worker}", at_once=True)
 
 
 def last_seen() -> datetime | None:

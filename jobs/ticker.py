@@ -17,12 +17,13 @@ LOCK_WAIT_MS = 2_000  # on SQLite: rather miss a call than hang on the write loc
 
 
 class Ticker(threading.Thread):
-    """Calls `tick` every `interval` seconds between entering and leaving its `with`; not at once."""
+    """Calls `tick` every `interval` seconds between entering and leaving its `with`; `at_once` the first time too."""
 
-    def __init__(self, tick: Callable[[], None], interval: float, name: str) -> None:
+    def __init__(self, tick: Callable[[], None], interval: float, name: str, *, at_once: bool = False) -> None:
         super().__init__(name=name, daemon=True)
         self._tick = tick
         self._interval = interval
+        self._at_once = at_once
         self._stop_asked = threading.Event()
 
     def __enter__(self) -> "Ticker":
@@ -38,6 +39,8 @@ class Ticker(threading.Thread):
     def run(self) -> None:
         """Tick until stopped; the thread's own code, called by start()."""
         try:
+            if self._at_once:
+                self._tick_once()
             while not self._stop_asked.wait(self._interval):
                 self._tick_once()
         finally:

@@ -1,0 +1,44 @@
+"""manage.py worker: does the jobs that wait, in the background."""
+
+import os
+import signal
+import socket
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from jobs.worker import Worker, follow
+
+
+class Command(BaseCommand):
+    help = (
+        "Does imports and syncs in the background, until stopped by SIGTERM or Ctrl+C. "
+        "Any number of workers may run: start more on the same or on other hosts."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the options."""
+        name = f"{socket.gethostname()}:{os.getpid()}"
+        parser.add_argument("--name", default=name, help="what this worker is called in the log (default: host:pid)")
+        parser.add_argument("--once", action="store_true", help="end after one job, or when none waits")
+        parser.add_argument("--drain", action="store_true", help="end when no job waits that may start")
+        parser.add_argument("--poll", type=float, default=1.0, help="seconds between two looks for work (default: 1)")
+        parser.add_argument(
+            "--grace",
+            type=float,
+            default=5.0,
+            help="seconds that a job may go on after SIGTERM; then it returns to the queue (default: 5)",
+        )
+        parser.add_argument("--parent", type=int, metavar="PID", help="stop when this process, our parent, has gone")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Work until told to stop."""
+        worker = Worker(options["name"], poll=options["poll"], grace=options["grace"])
+        signal.signal(signal.SIGTERM, worker.stop)
+        signal.signal(signal.SIGINT, worker.stop)
+        if options["parent"]:
+            follow(options["parent"], patience=2 * options["grace"])
+        once = options["once"]
+        took = worker.work(drain=options["drain"] or once, at_most=1 if once else None)
+        if options["drain"] or once:
+            self.stdout.write(f"{took} done")

@@ -1,0 +1,102 @@
+"""The background worker: claims jobs and does them, one after the other, until told to stop.
+
+Goes in: jobs that wait. Comes out: jobs that ended. Any number of workers may run, on any number of
+hosts; each may be killed at any time. Must not know: kinds of jobs.
+"""
+
+import logging
+import os
+import random
+import signal
+import threading
+import time
+from types import FrameType
+
+from django.db import DatabaseError, InterfaceError, connections
+
+from jobs.lease import Reaper, claim
+from jobs.presence import present
+from jobs.runner import perform
+
+log = logging.getLogger(__name__)
+
+REAP_EVERY = 5.0  # seconds
+SLICE = 0.2  # seconds; the longest sleep before a signal is heeded
+MAX_WAIT = 30.0  # seconds between two tries to reach a database that is gone
+
+
+class Worker:
+    """One worker process. SIGTERM or SIGINT: goes on for `grace` seconds at most, then gives its job back."""
+
+    def __init__(self, name: str, *, poll: float = 1.0, grace: float = 5.0) -> None:
+        self.name = name
+        self._poll = poll
+        self._grace = grace
+        self._stop_at: float | None = None
+        self._reaper = Reaper()
+        self._reap_at = 0.0
+
+    def work(self, *, drain: bool = False, at_most: int | None = None) -> int:
+        """Do jobs until stopped, with `drain` until none may start, or until it was `at_most` jobs.
+
+        Returns how many jobs it took.
+        """
+        took = 0
+        faults = 0
+        log.info("worker %s is here", self.name)
+        with present(self.name):
+            while self._stop_at is None and took != at_most:
+                try:
+                    found = self._do_one()
+                    faults = 0
+                except (DatabaseError, InterfaceError) as error:
+                    faults += 1
+                    log.warning("the database did not answer, try %s: %s", faults, error)
+                    self._sleep(min(MAX_WAIT, self._poll * 2**faults))
+                    continue
+                finally:
+                    connections.close_all()  # for each job its own: SQLite stages slower on a used one
+                took += found
+                if not found:
+                    if drain:
+                        break
+                    self._sleep(self._poll)
+        log.info("worker %s has gone", self.name)
+        return took
+
+    def stop(self, signum: int | None = None, frame: FrameType | None = None) -> None:
+        """Stop within the grace; the second time at once. A handler of signals."""
+        if self._stop_at is not None:
+            raise SystemExit(1)
+        self._stop_at = time.monotonic() + self._grace
+
+    def _must_go(self) -> bool:
+        return self._stop_at is not None and time.monotonic() >= self._stop_at
+
+    def _do_one(self) -> bool:
+        if time.monotonic() >= self._reap_at:
+            self._reaper.look()
+            self._reap_at = time.monotonic() + REAP_EVERY
+        job = claim(self.name)
+        if job:
+            perform(job, self._must_go)
+        return job is not None
+
+    def _sleep(self, seconds: float) -> None:
+        """Sleep about so long (workers must not march in step), but no longer than until told to stop."""
+        until = time.monotonic() + seconds * random.uniform(0.75, 1.25)  # noqa: S311  # not a secret
+        while self._stop_at is None and time.monotonic() < until:
+            time.sleep(SLICE)
+
+
+def follow(parent: int, patience: float) -> None:
+    """Have this process told to stop once `parent`, which started it, has gone; and end it after `patience` seconds."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(SLICE)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(patience)
+        os._exit(1)
+
+    threading.Thread(target=watch, name=f"watching process {parent}", daemon=True).start()
