@@ -3,6 +3,14 @@
 from django.contrib import admin
 from django.urls import include, path
 
+handler403 = "accessaudience.errors.forbidden"
+handler404 = "accessaudience.errors.not_found"
+handler500 = "accessaudience.errors.server_error"
+
 urlpatterns = [
+    path("", include("overview.urls")),
+    path("", include("segments.urls")),
+    path("data/", include("imports.urls")),
+    path("", include("people.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -1,0 +1,38 @@
+"""Django admin for the role Admin, entered and left by the same doors as the application."""
+
+from django.contrib import admin
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+
+from accessaudience.roles import ADMIN, has_role
+
+
+class RoleAdminSite(admin.AdminSite):
+    """Django's admin site, by role instead of by `is_staff`."""
+
+    site_header = "Access Audience"
+    site_title = "Access Audience"
+    index_title = "Administration"
+    site_url = "/"
+    enable_nav_sidebar = True
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        """Return whether an Admin asks."""
+        return has_role(request.user, ADMIN)
+
+    @login_not_required
+    def login(self, request: HttpRequest, extra_context: dict[str, object] | None = None) -> HttpResponse:
+        """Send a stranger to sign in; refuse (403) who is signed in without the role."""
+        if not request.user.is_authenticated:
+            return redirect_to_login(request.GET.get("next") or reverse("admin:index"))
+        if not self.has_permission(request):
+            raise PermissionDenied
+        return redirect("admin:index")
+
+    def password_change(self, request: HttpRequest, extra_context: dict[str, object] | None = None) -> HttpResponse:
+        """Send to the account's own page."""
+        return redirect("account_change_password")

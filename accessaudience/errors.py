@@ -1,0 +1,43 @@
+"""Error pages: they need no database, no session and nobody signed in.
+
+Goes in: a request that could not be answered. Comes out: a page that says what happened, what
+was not changed and what to do. Must not know: any app of the project.
+"""
+
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.utils.cache import patch_vary_headers
+
+
+def error_page(request: HttpRequest, status: int, template: str = "") -> HttpResponse:
+    """Return the page of `status`, in the theme of the visitor's cookie, without any context processor."""
+    theme = request.COOKIES.get("theme", "")
+    context = {"theme": theme if theme in ("light", "dark") else ""}
+    response = HttpResponse(render_to_string(template or f"{status}.html", context), status=status)
+    patch_vary_headers(response, ["Cookie"])
+    return response
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Return 403: signed in, but without the role for it."""
+    return error_page(request, 403)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Return 403 for a form that is out of date, or did not come from here."""
+    return error_page(request, 403, "403_csrf.html")
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Return 404."""
+    return error_page(request, 404)
+
+
+def too_large(request: HttpRequest) -> HttpResponse:
+    """Return 413: more was sent than IMPORT_MAX_BYTES allows."""
+    return error_page(request, 413)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Return 500."""
+    return error_page(request, 500)

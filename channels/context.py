@@ -1,0 +1,27 @@
+"""What the shell of every page shows: the channels, what the user may do, and the theme.
+
+Goes in: a request. Comes out: template variables; the channels cost one query, and only where
+a template shows them. Must not know: segments, imports.
+"""
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.utils.functional import SimpleLazyObject
+
+from accessaudience.roles import ADMIN, MARKETER, has_role, role_of
+from channels.models import Channel
+
+THEMES = ("light", "dark")  # anything else follows the device
+
+
+def shell(request: HttpRequest) -> dict[str, Any]:
+    """Return `nav_channels`, `role`, `can_change` (Marketer upward), `is_admin` and `theme`."""
+    theme = request.COOKIES.get("theme", "")
+    return {
+        "nav_channels": Channel.objects.all(),
+        "role": SimpleLazyObject(lambda: role_of(request.user) or ""),
+        "can_change": SimpleLazyObject(lambda: has_role(request.user, MARKETER)),
+        "is_admin": SimpleLazyObject(lambda: has_role(request.user, ADMIN)),
+        "theme": theme if theme in THEMES else "",
+    }

@@ -1,0 +1,7 @@
+"""Path of the overview."""
+
+from django.urls import path
+
+from overview import views
+
+urlpatterns = [path("", views.overview, name="overview")]

@@ -1,0 +1,138 @@
+// What the pages of Access Audience do beyond htmx. Everything here is a convenience: each form and
+// link works without it. Hooks are data attributes and ids; nothing is evaluated from the page.
+"use strict";
+
+const panel = document.getElementById("panel");
+const toasts = document.getElementById("toasts");
+
+// ── Dialogs: a <dialog> that arrives in #panel opens as a modal one ──────────────────────────────
+
+function openDialog() {
+  const dialog = panel.querySelector("dialog");
+  if (!dialog || dialog.matches(":modal")) return;
+  dialog.removeAttribute("open");
+  dialog.showModal();
+  const first = dialog.querySelector("[role=alert], [aria-invalid=true], [autofocus]");
+  if (first) first.focus();
+}
+
+function isChanged(form) {
+  return [...form.elements].some((field) => {
+    if (field.type === "checkbox" || field.type === "radio") return field.checked !== field.defaultChecked;
+    if (field.tagName === "SELECT") return [...field.options].some((o) => o.selected !== o.defaultSelected);
+    return field.type !== "hidden" && "defaultValue" in field && field.value !== field.defaultValue;
+  });
+}
+
+function closeDialog(dialog, ask) {
+  if (ask && [...dialog.querySelectorAll("form")].some(isChanged) && !window.confirm("Close without saving?")) return;
+  dialog.close();
+}
+
+panel?.addEventListener("cancel", (event) => {
+  event.preventDefault(); // Esc
+  closeDialog(event.target, true);
+});
+panel?.addEventListener("close", () => panel.replaceChildren(), true);
+panel?.addEventListener("click", (event) => {
+  const closer = event.target.closest("[data-close]"); // a link back to the page, so that it works without this file
+  const dialog = closer?.closest("dialog");
+  if (!dialog?.matches(":modal")) return;
+  event.preventDefault();
+  closeDialog(dialog, true);
+});
+document.addEventListener("closePanel", () => panel.querySelector("dialog")?.close()); // by the header HX-Trigger
+
+// ── Toasts: gone after 8 s, not while hovered or focused; errors stay ────────────────────────────
+
+function startToast(toast) {
+  let left = 8000;
+  let since = 0;
+  let timer = 0;
+  const pause = () => {
+    clearTimeout(timer);
+    if (since) left -= Date.now() - since;
+    since = 0;
+  };
+  const go = () => {
+    if (since || toast.matches(":hover, :focus-within")) return;
+    since = Date.now();
+    timer = setTimeout(() => toast.remove(), Math.max(left, 1000));
+  };
+  toast.addEventListener("mouseenter", pause);
+  toast.addEventListener("focusin", pause);
+  toast.addEventListener("mouseleave", go);
+  toast.addEventListener("focusout", () => setTimeout(go));
+  go();
+}
+
+function startToasts() {
+  for (const toast of toasts?.querySelectorAll("[data-toast]") ?? []) {
+    toast.removeAttribute("data-toast");
+    startToast(toast);
+  }
+}
+
+function say(text) {
+  const toast = document.createElement("div");
+  toast.className = "toast-aa";
+  toast.setAttribute("role", "alert");
+  const words = document.createElement("span");
+  words.textContent = text;
+  const close = document.createElement("button");
+  close.className = "btn btn-sm";
+  close.type = "button";
+  close.dataset.closeToast = "";
+  close.textContent = "Close";
+  toast.append(words, close);
+  toasts.append(toast);
+}
+
+toasts?.addEventListener("click", (event) => {
+  if (event.target.closest("[data-close-toast]")) event.target.closest(".toast-aa").remove();
+});
+
+// ── Menus, theme, copying, dropping files ────────────────────────────────────────────────────────
+
+document.addEventListener("click", (event) => {
+  const chosen = event.target.closest(".menu a, .menu button");
+  if (chosen) chosen.closest("[popover]")?.hidePopover();
+
+  const copy = event.target.closest("[data-copy]");
+  if (copy) navigator.clipboard.writeText(document.querySelector(copy.dataset.copy).textContent.trim());
+});
+
+document.getElementById("theme")?.addEventListener("change", (event) => {
+  const form = event.currentTarget;
+  const theme = event.target.value;
+  if (theme === "device") delete document.documentElement.dataset.bsTheme;
+  else document.documentElement.dataset.bsTheme = theme;
+  fetch(form.action, { method: "POST", body: new FormData(form), redirect: "manual" });
+});
+
+for (const type of ["dragenter", "dragover"])
+  document.addEventListener(type, (event) => event.target.closest?.(".drop")?.classList.add("is-over"));
+for (const type of ["dragleave", "drop"])
+  document.addEventListener(type, (event) => event.target.closest?.(".drop")?.classList.remove("is-over"));
+
+// ── htmx ─────────────────────────────────────────────────────────────────────────────────────────
+
+document.addEventListener("htmx:beforeSwap", (event) => {
+  // Signed out meanwhile: the answer is the sign-in page, which is no fragment.
+  if (event.detail.xhr.responseURL.includes("/accounts/login/")) {
+    event.detail.shouldSwap = false;
+    window.location.reload();
+  }
+});
+document.addEventListener("htmx:afterSwap", openDialog);
+document.addEventListener("htmx:afterSettle", startToasts);
+document.addEventListener("htmx:sendError", () => say("Access Audience could not be reached. Nothing was changed; try again."));
+document.addEventListener("htmx:responseError", (event) => {
+  const status = event.detail.xhr.status;
+  if (status === 403) say("You don't have access to this. Ask an admin of your workspace.");
+  else if (status === 404) say("This is no longer here. Reload the page to see what is.");
+  else say("Something went wrong on our side. Reload the page, then try again.");
+});
+
+if (panel) openDialog();
+startToasts();
