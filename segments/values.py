@@ -18,7 +18,10 @@ SHOWN_MAX = 200  # of a refused value
 KEY_MAX = 255
 
 # White space as Unicode has it: str.strip() would take U+001C to U+001F too, which are control characters.
-SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+SPACE = (
+    "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007"
+    "\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+)
 AT_ENDS = SPACE + "\u200b\u2060\ufeff"
 OVERRIDES = "\u202d\u202e"
 REPLACEMENT = "\ufffd"
@@ -125,7 +128,8 @@ def clean_active(text: str) -> bool | None:
         return ACTIVE_WORDS[word]
     except KeyError:
         raise Refused(
-            "active_unknown", "Use Active or Inactive (Yes, No, True, False, On, Off, 1 and 0 do too), or leave it empty."
+            "active_unknown",
+            "Use Active or Inactive (Yes, No, True, False, On, Off, 1 and 0 do too), or leave it empty.",
         ) from None
 
 
