@@ -33,7 +33,7 @@ def role_of(user: AbstractBaseUser | AnonymousUser) -> str | None:
         if user.is_superuser:  # type: ignore[attr-defined]
             names.add(ADMIN)
         cached = next((role for role in reversed(ROLES) if role in names), None)
-        user._role = cached  # type: ignore[union-attr]
+        user._role = cached  # type: ignore[attr-defined]
     return cached  # type: ignore[return-value]
 
 

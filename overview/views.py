@@ -5,10 +5,20 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from accessaudience.roles import VIEWER, role_required
+from channels.models import Channel
+from overview import board
 
 
 @require_safe
 @role_required(VIEWER)
 def overview(request: HttpRequest) -> HttpResponse:
-    """Show the channels."""
-    return render(request, "overview/overview.html")
+    """Show the board, or the first steps while there is nothing to show."""
+    channels = list(Channel.objects.all())
+    context = {
+        "nav_channels": channels,
+        "cards": board.cards(channels),
+        "lately": board.lately(channels),
+        "attention": board.attention(),
+    }
+    empty = not context["lately"] and not any(channel.segment_count for channel in channels)
+    return render(request, f"overview/{'first_run' if empty else 'overview'}.html", context)

@@ -12,7 +12,7 @@ from people.models import Person
 class RoleBackend(BaseBackend):
     """Answers Django's questions for permissions by the role; signs nobody in."""
 
-    def has_perm(self, user_obj: Person | AnonymousUser, perm: str, obj: Any = None) -> bool:  # type: ignore[override]
+    def has_perm(self, user_obj: Person | AnonymousUser, perm: str, obj: Any = None) -> bool:
         """Return whether `user_obj` is an Admin."""
         return has_role(user_obj, ADMIN)
 

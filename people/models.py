@@ -6,6 +6,8 @@ from django.contrib.auth.models import AbstractUser, UserManager
 from django.db import models
 from django.db.models.functions import Lower
 
+from accessaudience.roles import ADMIN
+
 
 class PersonManager(UserManager["Person"]):
     """Makes people by email; `username` is the email, so that Django's own commands work."""
@@ -17,6 +19,10 @@ class PersonManager(UserManager["Person"]):
     def create_superuser(self, email: str, password: str | None = None, **extra: Any) -> "Person":  # type: ignore[override]
         """Return a new, saved person who may do everything."""
         return super().create_superuser(email.lower(), email.lower(), password, **extra)
+
+    def admins(self) -> models.QuerySet["Person"]:
+        """Return whoever may do everything and can sign in."""
+        return self.filter(models.Q(groups__name=ADMIN) | models.Q(is_superuser=True), is_active=True).distinct()
 
 
 class Person(AbstractUser):

@@ -1,0 +1,142 @@
+"""What the overview shows: figures of each channel, what happened lately, what needs somebody.
+
+Goes in: the channels. Comes out: plain values for the template, by a constant number of queries
+whose work is bounded however large a channel is. Must not know: requests.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from django.db.models import Count, Q, Sum
+from django.utils import timezone
+
+from channels.models import Channel
+from imports.models import ImportJob
+from jobs.models import Status
+from jobs.presence import worker_missing
+from segments.models import ChangeSet, Segment, Source
+
+BREAKDOWN_UP_TO = 50_000  # segments of a channel: counting by source reads each of them
+LATELY = 8
+ATTENTION_FOR = timedelta(days=7)
+WAITS_TOO_LONG = timedelta(minutes=1)
+BAR = 1000  # width of the bar of sources, in its own units
+
+
+class Share(NamedTuple):
+    """Segments of one source, and where they stand in the bar of their channel."""
+
+    source: str
+    label: str
+    segments: int
+    x: float
+    width: float
+
+
+@dataclass
+class Card:
+    """A channel with its counts. `shares` is empty where it has too many segments to count by source."""
+
+    channel: Channel
+    active: int = 0
+    inactive: int = 0
+    shares: list[Share] = field(default_factory=list)
+
+
+class Happening(NamedTuple):
+    """One change set in words: `who` did `what`; `icon` is its sign."""
+
+    icon: str
+    who: str
+    what: str
+    at: datetime
+
+
+def cards(channels: Iterable[Channel]) -> list[Card]:
+    """Return a card for each of `channels`: one query for all of them."""
+    found = {channel.pk: Card(channel) for channel in channels}
+    small = [pk for pk, card in found.items() if 0 < card.channel.segment_count <= BREAKDOWN_UP_TO]
+    by_source: dict[int, dict[str, int]] = {pk: {} for pk in small}
+    groups = Segment.objects.filter(channel__in=small).values_list("channel", "source", "active").annotate(Count("id"))
+    for pk, source, active, count in groups.order_by():
+        if active:
+            found[pk].active += count
+        else:
+            found[pk].inactive += count
+        by_source[pk][source] = by_source[pk].get(source, 0) + count
+    for pk, counts in by_source.items():
+        found[pk].shares = list(_shares(counts))
+    return list(found.values())
+
+
+def _shares(counts: dict[str, int]) -> Iterable[Share]:
+    total, x = sum(counts.values()), 0.0
+    for source in (Source.KLAVIYO, Source.CSV, Source.MANUAL):
+        count = counts.get(source, 0)
+        if count:
+            width = BAR * count / total
+            yield Share(source.value, str(source.label), count, round(x, 1), round(max(width - 4, 1), 1))
+            x += width
+
+
+DEEDS = {  # kind of change set: its icon, and what was done to its label
+    ChangeSet.Kind.ADD: ("plus", "added “{label}”"),
+    ChangeSet.Kind.EDIT: ("pencil", "edited “{label}”"),
+    ChangeSet.Kind.STATUS: ("circle-minus", "switched Active status of “{label}”"),
+    ChangeSet.Kind.DELETE: ("trash", "deleted “{label}”"),
+    ChangeSet.Kind.IMPORT: ("file-spreadsheet", "imported {label}"),
+    ChangeSet.Kind.SYNC: ("refresh", "synced {label}"),
+    ChangeSet.Kind.BULK: ("list-details", "changed {label}"),
+    ChangeSet.Kind.UNDO: ("arrow-back-up", "undid “{label}”"),
+}
+
+
+def lately(channels: Iterable[Channel]) -> list[Happening]:
+    """Return the newest change sets in words: two queries."""
+    names = {channel.pk: channel.name for channel in channels}
+    return [_in_words(each, names) for each in ChangeSet.objects.prefetch_related("channels")[:LATELY]]
+
+
+def _in_words(change_set: ChangeSet, names: dict[int, str]) -> Happening:
+    icon, deed = DEEDS[ChangeSet.Kind(change_set.kind)]
+    parts = list(change_set.channels.all())
+    what = deed.format(label=change_set.label)
+    if parts:
+        what += " in " if change_set.kind != ChangeSet.Kind.IMPORT else " into "
+        what += ", ".join(sorted(names.get(part.channel_id, "a channel") for part in parts))
+    if change_set.kind in (ChangeSet.Kind.IMPORT, ChangeSet.Kind.SYNC, ChangeSet.Kind.BULK):
+        counts = {word: sum(getattr(part, word) for part in parts) for word in ("created", "updated", "errors")}
+        what += ": " + (", ".join(f"{count:,} {word}" for word, count in counts.items() if count) or "no changes")
+    return Happening(icon, change_set.user_name or change_set.get_via_display(), what, change_set.at)
+
+
+class Attention(NamedTuple):
+    """What somebody should look at."""
+
+    failed: Sequence[ImportJob]
+    with_errors: Sequence[ImportJob]
+    no_worker: bool
+
+    def __bool__(self) -> bool:
+        return bool(self.failed or self.with_errors or self.no_worker)
+
+
+def attention() -> Attention:
+    """Return the last days' imports that failed or left rows out, and whether one waits for a missing worker."""
+    now = timezone.now()
+    recent = Q(finished_at__gte=now - ATTENTION_FOR)
+    jobs = (
+        ImportJob.objects.filter(
+            (recent & Q(status=Status.FAILED))
+            | (recent & Q(status=Status.DONE, targets__errors__gt=0))
+            | Q(status=Status.WAITING, created_at__lt=now - WAITS_TOO_LONG)
+        )
+        .annotate(errors=Sum("targets__errors"))
+        .only("id", "status", "file_name", "message", "created_at")
+        .order_by("-created_at")[:20]
+    )
+    of = {status: [job for job in jobs if job.status == status] for status in (Status.FAILED, Status.DONE)}
+    waiting = any(job.status == Status.WAITING for job in jobs)
+    return Attention(of[Status.FAILED][:3], of[Status.DONE][:3], waiting and worker_missing())
