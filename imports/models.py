@@ -10,6 +10,23 @@ from jobs.models import Job, JobError, Status
 from segments.models import ChangeSet
 
 
+class ImportJobQuerySet(models.QuerySet["ImportJob"]):
+    """Imports, with what the pages show of them."""
+
+    def for_list(self) -> "ImportJobQuerySet":
+        """Each with its user, its counts per channel, and whether it is `undone`, in three queries for any number."""
+        undo = ChangeSet.objects.filter(undoes=models.OuterRef("change_set"), undone_by__isnull=True)
+        return (
+            self.select_related("user", "change_set")
+            .prefetch_related("targets__channel")
+            .annotate(undone=models.Exists(undo))
+        )
+
+    def with_errors(self) -> "ImportJobQuerySet":
+        """Those that left out rows with errors."""
+        return self.filter(models.Exists(ImportChannel.objects.filter(job=models.OuterRef("pk"), errors__gt=0)))
+
+
 class ImportJob(Job):
     """One uploaded file on its way into one or several channels.
 
@@ -48,6 +65,8 @@ class ImportJob(Job):
     error_line = models.PositiveIntegerField(null=True, blank=True)
     change_set = models.ForeignKey(ChangeSet, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
 
+    objects = ImportJobQuerySet.as_manager()
+
     class Meta:
         ordering = ("-created_at",)
 
@@ -55,13 +74,43 @@ class ImportJob(Job):
         return self.file_name
 
     def get_absolute_url(self) -> str:
-        """The page where this import goes on: matching columns, or its result."""
-        name = "mapping" if self.status in (Status.UPLOADED, Status.CHECKING, Status.READY) else "detail"
-        return reverse(f"imports:{name}", args=[self.pk])
+        """The page that tells how it stands; it leads on to matching columns while that is to be done."""
+        return reverse("imports:detail", args=[self.pk])
 
     def lanes(self) -> list[str]:
         """The channels that it writes: no other job writes them meanwhile."""
         return [f"channel:{pk}" for pk in self.channels.order_by("pk").values_list("pk", flat=True)]
+
+    @property
+    def is_matching(self) -> bool:
+        """Whether its columns are still being matched: nothing has been started that would write."""
+        before = (Status.UPLOADED, Status.READY)
+        checks = (Status.WAITING, Status.CHECKING, Status.FAILED)
+        return self.status in before or (self.status in checks and self.goal == self.Goal.CHECK)
+
+    @property
+    def channel_names(self) -> str:
+        """The target channels, in words: Email, SMS."""
+        return ", ".join(target.channel.name for target in self.targets.all())
+
+    @property
+    def by(self) -> str:
+        """Who uploaded it."""
+        return str(self.user or "Command line")
+
+    @property
+    def totals(self) -> dict[str, int]:
+        """The counts of all its channels together."""
+        targets = self.targets.all()
+        return {count: sum(getattr(target, count) for target in targets) for count in ImportChannel.COUNTS}
+
+    @property
+    def changes_in_words(self) -> str:
+        """What it changed: 1,131 created, 58 updated."""
+        if self.status != Status.DONE:
+            return ""
+        done = [f"{self.totals[count]:,} {count}" for count in ("created", "updated") if self.totals[count]]
+        return ", ".join(done) or "No changes"
 
     def changes_on_failure(self, error: JobError) -> dict[str, Any]:
         """The line of the file, beside what every job tells."""
