@@ -32,6 +32,7 @@ class Worker:
         self.name = name
         self._poll = poll
         self._grace = grace
+        self._signals = 0
         self._stop_at: float | None = None
         self._reaper = Reaper()
         self._reap_at = 0.0
@@ -65,8 +66,9 @@ class Worker:
         return took
 
     def stop(self, signum: int | None = None, frame: FrameType | None = None) -> None:
-        """Stop within the grace; the second time at once. A handler of signals."""
-        if self._stop_at is not None:
+        """Stop within the grace; the second time at once, which a third may not disturb. A handler of signals."""
+        self._signals += 1
+        if self._signals == 2:
             raise SystemExit(1)
         self._stop_at = time.monotonic() + self._grace
 
