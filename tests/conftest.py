@@ -18,7 +18,6 @@ from django.test import Client
 from accessaudience.roles import ADMIN, MARKETER, VIEWER
 from people.models import Person
 
-RESTORED = "django_db_serialized_rollback"
 PASSWORD = "correct horse battery staple"
 
 
@@ -32,9 +31,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """Give tests that commit the rows of the migrations (channels, roles): the one before emptied every table."""
     marker = item.get_closest_marker("django_db")
     commits = bool(marker and marker.kwargs.get("transaction"))
-    fixtures: list[str] = getattr(item, "fixturenames", [])
-    if (commits or {"live_server", "transactional_db"} & set(fixtures)) and RESTORED not in fixtures:
-        fixtures.append(RESTORED)
+    if commits or {"live_server", "transactional_db"} & set(getattr(item, "fixturenames", [])):
+        item.add_marker(pytest.mark.django_db(transaction=True, serialized_rollback=True), append=False)
 
 
 @pytest.fixture(scope="session")
