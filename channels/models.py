@@ -5,7 +5,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.urls import reverse
 
-ICONS = ("mail", "message", "brand-meta", "device-mobile", "bell", "world")  # of the sprite
+ICONS = ("mail", "message-2", "brand-meta", "device-mobile", "bell", "world")  # of the sprite
 
 
 class Channel(models.Model):

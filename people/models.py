@@ -31,7 +31,7 @@ class Person(AbstractUser):
     username = models.CharField(max_length=254, unique=True, editable=False)
     email = models.EmailField("email address", unique=True)
 
-    objects: ClassVar[PersonManager] = PersonManager()  # type: ignore[assignment]
+    objects: ClassVar[PersonManager] = PersonManager()
 
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []

@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('name', models.CharField(max_length=50, unique=True)),
                 ('slug', models.SlugField(unique=True, validators=[django.core.validators.RegexValidator('^[a-z0-9-]+$', 'Use a-z, 0-9 and hyphens.')])),
-                ('icon', models.CharField(choices=[('mail', 'mail'), ('message', 'message'), ('brand-meta', 'brand-meta'), ('device-mobile', 'device-mobile'), ('bell', 'bell'), ('world', 'world')], default='mail', max_length=30)),
+                ('icon', models.CharField(choices=[('mail', 'mail'), ('message-2', 'message-2'), ('brand-meta', 'brand-meta'), ('device-mobile', 'device-mobile'), ('bell', 'bell'), ('world', 'world')], default='mail', max_length=30)),
                 ('segment_count', models.PositiveIntegerField(default=0, editable=False, help_text='Kept by segments.changes, in the transaction of each change.')),
                 ('position', models.PositiveSmallIntegerField(default=100, help_text='Channels are listed in this order.')),
             ],

@@ -1,6 +1,6 @@
 from django.db import migrations
 
-FIRST = (("Email", "email", "mail", 10), ("SMS", "sms", "message", 20), ("Meta", "meta", "brand-meta", 30))
+FIRST = (("Email", "email", "mail", 10), ("SMS", "sms", "message-2", 20), ("Meta", "meta", "brand-meta", 30))
 
 
 def make_channels(apps, schema_editor):
