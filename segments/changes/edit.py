@@ -94,7 +94,7 @@ def delete(segment: Segment, by: By) -> ChangeSet:
     with locked([segment.channel], WEB_WAIT):
         change_set = open_set(ChangeSet.Kind.DELETE, by, segment.name)
         now = _reload(segment)
-        _record(now, change_set, Change.Kind.DELETE, now, **{field: getattr(now, field) for field in Change.KEPT})
+        _record(now, change_set, Change.Kind.DELETE, Segment(), **{field: getattr(now, field) for field in Change.KEPT})
         now.delete()
         close_set(change_set, now.channel, deleted=1)
     return change_set

@@ -7,7 +7,7 @@ loads by COPY, SQLite by executemany. Memory is one batch. Must not know: channe
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import islice
@@ -58,15 +58,16 @@ def stage(
 
 
 def _load(rows: Iterable[Row], label: bool, on_batch: Callable[[int], None] | None) -> int:
-    load = _copy if connection.vendor == "postgresql" else _insert_many
+    loading = _copying() if connection.vendor == "postgresql" else nullcontext(_insert_many)
     keyed = _with_keys(rows, label)
     total = 0
-    while batch := list(islice(keyed, BATCH)):
-        load(batch)
-        total += len(batch)
-        reach("stage:batch")
-        if on_batch:
-            on_batch(total)
+    with loading as load:
+        while batch := list(islice(keyed, BATCH)):
+            load(batch)
+            total += len(batch)
+            reach("stage:batch")
+            if on_batch:
+                on_batch(total)
     return total
 
 
@@ -89,9 +90,11 @@ def _with_keys(rows: Iterable[Row], label: bool) -> Iterator[StagedRow]:
         yield line, key, name_key, name, segment_id, id_key, link, active
 
 
-def _copy(batch: list[StagedRow]) -> None:
+@contextmanager
+def _copying() -> Iterator[Callable[[list[StagedRow]], None]]:
+    """One COPY for all batches, so that the server reads one while the next is made ready."""
     with connection.cursor() as cursor, cursor.copy(f"COPY aa_stage ({COLUMNS}) FROM STDIN") as copy:
-        copy.write("".join(map(_copy_line, batch)))
+        yield lambda batch: copy.write("".join(map(_copy_line, batch)))
 
 
 def _copy_line(row: StagedRow) -> str:

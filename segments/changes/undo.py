@@ -83,7 +83,7 @@ _NOW = "g.name, g.segment_id, g.link, g.active, g.identity_key, g.name_key, g.id
 
 RECORD_REMOVED = f"""
     INSERT INTO segments_change (change_set_id, channel_id, segment, kind, {_BEFORE}, {_AFTER}, {_KEPT})
-    SELECT %(undo)s, u.channel, g.id, 'd', {_NOW}, g.name, g.segment_id, g.link, g.active, %(undo)s, {_KEPT}
+    SELECT %(undo)s, u.channel, g.id, 'd', {_NOW}, '', '', '', FALSE, %(undo)s, {_KEPT}
     FROM aa_undo u CROSS JOIN segments_segment g
     WHERE u.act = 'x' AND g.id = u.segment
 """

@@ -108,7 +108,7 @@ class Migration(migrations.Migration):
                 ('missing_since', models.DateTimeField(blank=True, editable=False, null=True)),
                 ('created_line', models.PositiveIntegerField(editable=False, null=True)),
                 ('updated_at', models.DateTimeField(editable=False)),
-                ('channel', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='segments', to='channels.channel')),
+                ('channel', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='segments', to='channels.channel')),
                 ('created_in', models.ForeignKey(db_constraint=False, db_index=False, editable=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='segments.changeset')),
                 ('last_change', models.ForeignKey(db_constraint=False, db_index=False, editable=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='segments.changeset')),
             ],
