@@ -1,11 +1,18 @@
 from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig
+from django.core import checks
+
+from accessaudience.checks import sqlite_is_new_enough
 
 
 class AccessAudienceConfig(AppConfig):
-    """Holds the template tags that every page uses."""
+    """Holds the template tags that every page uses, and the checks at start."""
 
     name = "accessaudience"
+
+    def ready(self) -> None:
+        """Register the checks."""
+        checks.register(sqlite_is_new_enough, checks.Tags.compatibility)
 
 
 class RoleAdminConfig(AdminConfig):

@@ -1,32 +1,49 @@
-"""Secrets that must outlive a restart: from the environment, or made once beside the embedded database.
+"""Secrets that must outlive a restart, made once beside the embedded database.
 
-Goes in: the name of a setting, and the file it may be kept in. Comes out: its value.
+Goes in: the file that keeps a secret, and how to make one. Comes out: the secret, the same to every process.
 Must not know: what a secret is for.
 """
 
+import base64
 import os
 import secrets
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-from django.core.exceptions import ImproperlyConfigured
+KEY_BYTES = 32  # of a key for cryptography's Fernet
 
 
-def kept_secret(name: str, path: Path | None) -> str:
-    """Return the environment's `name`, or what `path` keeps, made there (mode 0600) the first time.
+def new_secret_key() -> str:
+    """Return a new value for SECRET_KEY."""
+    return secrets.token_urlsafe(50)
 
-    Raises ImproperlyConfigured where there is neither: a server that shares its database must
-    share its secrets too, so none is invented for it.
-    """
-    value = os.environ.get(name, "").strip()
-    if value:
-        return value
-    if path is None:
-        raise ImproperlyConfigured(f"{name} is not set. On PostgreSQL set it in the environment: see .env.example.")
-    path.parent.mkdir(parents=True, exist_ok=True)
+
+def new_encryption_key() -> str:
+    """Return a new key for ENCRYPTION_KEYS."""
+    return base64.urlsafe_b64encode(secrets.token_bytes(KEY_BYTES)).decode("ascii")
+
+
+def is_encryption_key(text: str) -> bool:
+    """Return whether `text` is a key as Fernet wants it: 32 bytes in url-safe base64."""
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
+        return len(base64.urlsafe_b64decode(text.encode("ascii"))) == KEY_BYTES
+    except ValueError:
+        return False
+
+
+def kept_secret(path: Path, make: Callable[[], str]) -> str:
+    """Return what `path` keeps; the first time, keep what `make` returns there (mode 0600).
+
+    Processes that start together agree: a whole file is linked to its name, which only the first can do.
+    """
+    with suppress(FileNotFoundError):
         return path.read_text("ascii").strip()
-    with os.fdopen(handle, "w", encoding="ascii") as file:
-        file.write(secrets.token_urlsafe(50))
+    with tempfile.NamedTemporaryFile("w", encoding="ascii", dir=path.parent, prefix=f".{path.name}-") as file:
+        file.write(make())  # NamedTemporaryFile gives it mode 0600
+        file.flush()
+        os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(file.name, path)
     return path.read_text("ascii").strip()

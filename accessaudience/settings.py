@@ -1,22 +1,29 @@
 """Settings, each from the environment through django-environ; .env.example documents every one."""
 
+from collections.abc import Callable
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from accessaudience.secrets import kept_secret
+from accessaudience import logs, secrets
+from accessaudience.environment import Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
+env = Environment()
 env.read_env(BASE_DIR / ".env")
 
-DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "data")))
-DEBUG = env.bool("DEBUG", default=False)
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+DEBUG = env.flag("DEBUG", default=False)
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
 
-DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'accessaudience.sqlite3'}")}
+DATA_DIR = Path(env.text("DATA_DIR", default=str(BASE_DIR / "data"))).absolute()
+try:
+    DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+except OSError as error:
+    raise ImproperlyConfigured(f"DATA_DIR: the folder {DATA_DIR} cannot be made ({error.strerror}).") from error
+
+DATABASES = {"default": env.database("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'accessaudience.sqlite3'}")}
 _database = DATABASES["default"]
 EMBEDDED = _database["ENGINE"] == "django.db.backends.sqlite3"
 if EMBEDDED:
@@ -28,15 +35,27 @@ if EMBEDDED:
             "PRAGMA journal_size_limit=67108864; PRAGMA foreign_keys=ON"
         ),
     }
-elif _database["ENGINE"] != "django.db.backends.postgresql":
-    raise ImproperlyConfigured("DATABASE_URL must be sqlite:///… or postgres://…: no other database is supported.")
 else:
     _database["CONN_HEALTH_CHECKS"] = True
-    _database["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", default=60)
+    _database["CONN_MAX_AGE"] = env.number("CONN_MAX_AGE", default=60, least=0)
 
-SECRET_KEY = kept_secret("SECRET_KEY", DATA_DIR / "secret_key" if EMBEDDED else None)
+
+def _secret(name: str, make: Callable[[], str]) -> str:
+    """Return the secret `name`. Who shares a database must share its secrets, so on PostgreSQL none is invented."""
+    value = env.text(name)
+    if not value and not EMBEDDED:
+        raise ImproperlyConfigured(f"{name} is not set. On PostgreSQL it must be: see .env.example.")
+    return value or secrets.kept_secret(DATA_DIR / name.lower(), make)
+
+
+SECRET_KEY = _secret("SECRET_KEY", secrets.new_secret_key)
+ENCRYPTION_KEYS = [key.strip() for key in _secret("ENCRYPTION_KEYS", secrets.new_encryption_key).split(",")]
+if not all(map(secrets.is_encryption_key, ENCRYPTION_KEYS)):
+    raise ImproperlyConfigured("ENCRYPTION_KEYS must be keys of 32 bytes in url-safe base64, with commas between them.")
 
 INSTALLED_APPS = [
+    "allauth",
+    "allauth.account",  # before people, which takes its models out of Django admin
     "accessaudience.apps.AccessAudienceConfig",
     "people",
     "jobs",
@@ -52,8 +71,6 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_htmx",
     "csp",
-    "allauth",
-    "allauth.account",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -127,7 +144,11 @@ CONTENT_SECURITY_POLICY = {
 X_FRAME_OPTIONS = "DENY"
 
 LANGUAGE_CODE = "en"
-TIME_ZONE = env.str("TIME_ZONE", default="UTC")
+TIME_ZONE = env.text("TIME_ZONE", default="UTC")
+try:
+    ZoneInfo(TIME_ZONE)
+except (ZoneInfoNotFoundError, ValueError):
+    raise ImproperlyConfigured(f"TIME_ZONE must be a name like Europe/Berlin, not '{TIME_ZONE}'.") from None
 USE_I18N = False
 USE_TZ = True
 USE_THOUSAND_SEPARATOR = True
@@ -137,14 +158,37 @@ STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 UPLOADS_DIR = DATA_DIR / "uploads"
+_private = {"location": UPLOADS_DIR, "file_permissions_mode": 0o600, "directory_permissions_mode": 0o700}
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": UPLOADS_DIR}},
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": _private},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 
 # Limits of an upload: RULES.md "File". All are checked before the work is done.
-IMPORT_MAX_BYTES = env.int("IMPORT_MAX_BYTES", default=100 * 1024 * 1024)
-IMPORT_MAX_ROWS = env.int("IMPORT_MAX_ROWS", default=200_000 if EMBEDDED else 1_000_000)
-IMPORT_MAX_COLUMNS = env.int("IMPORT_MAX_COLUMNS", default=500)
-IMPORT_MAX_CELL = env.int("IMPORT_MAX_CELL", default=131_072)
-IMPORT_CHECK_IN_REQUEST_BYTES = env.int("IMPORT_CHECK_IN_REQUEST_BYTES", default=256 * 1024)
+IMPORT_MAX_BYTES = env.number("IMPORT_MAX_BYTES", default=100 * 1024 * 1024)
+IMPORT_MAX_ROWS = env.number("IMPORT_MAX_ROWS", default=200_000 if EMBEDDED else 1_000_000)
+IMPORT_MAX_COLUMNS = env.number("IMPORT_MAX_COLUMNS", default=500)
+IMPORT_MAX_CELL = env.number("IMPORT_MAX_CELL", default=131_072)
+IMPORT_CHECK_IN_REQUEST_BYTES = env.number("IMPORT_CHECK_IN_REQUEST_BYTES", default=256 * 1024, least=0)
+
+# The limit of any other form.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+
+# On: pages are served through a proxy that speaks HTTPS (docs/operations.md). Off: on a machine of one's own.
+HTTPS = env.flag("HTTPS", default=False)
+SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+if HTTPS:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_HSTS_SECONDS = env.number("HSTS_SECONDS", default=3600, least=0)
+SECURE_REDIRECT_EXEMPT = [r"^health/"]  # asked from inside, past the proxy
+# Not ours to promise for other hosts of the domain, nor to have listed in browsers.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+
+LOGGING = logs.configuration(
+    env.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), default="INFO"),
+    as_json=env.flag("LOG_JSON", default=False),
+)
+
+# The first Admin, made by `make run`: see the command first_admin.
+ADMIN_EMAIL = env.text("ADMIN_EMAIL", default="admin@localhost")
+ADMIN_PASSWORD = env.text("ADMIN_PASSWORD")

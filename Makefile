@@ -1,0 +1,51 @@
+# Two commands are enough: `make run` serves the application, `make test` tests it. `make help` names the others.
+
+PYTHON ?= python3
+ROW ?=
+OUT ?= shots
+LOCK_OPTIONS ?=
+
+VENV := .venv/bin
+LOCK := $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-emit-find-links $(LOCK_OPTIONS)
+export UV_CUSTOM_COMPILE_COMMAND := make lock
+
+.PHONY: help run test lint corpus e2e axe shots bench lock installed installed-to-test
+
+help:  ## name the targets
+	@sed -n 's/^\([a-z0-9-]*\):.*##/\1\t/p' Makefile | expand -t 12
+
+run: installed  ## serve on http://127.0.0.1:8000 (PORT= changes that), setting up what is not yet
+	@exec $(VENV)/python -m accessaudience.supervisor
+
+test: installed-to-test  ## run the whole suite: on SQLite, on PostgreSQL, in Chromium
+	@$(VENV)/python bin/test.py
+
+lint: installed-to-test  ## check style, types, templates, imports, migrations and settings
+	@$(VENV)/python bin/lint.py
+
+corpus: installed-to-test  ## read every sample file on both databases, a line each
+	@$(VENV)/python bin/test.py corpus
+
+e2e: installed-to-test  ## use the pages in Chromium
+	@$(VENV)/python bin/test.py e2e
+
+axe: installed-to-test  ## check every page for accessibility, light and dark
+	@$(VENV)/python bin/test.py axe
+
+shots: installed-to-test  ## take a picture of every page into OUT=folder
+	@$(VENV)/python bin/test.py shots --out "$(OUT)"
+
+bench: installed-to-test  ## measure what is promised (ROW= one of them)
+	@$(VENV)/python bench/run.py $(ROW)
+
+lock: installed-to-test  ## pin requirements.txt anew (LOCK_OPTIONS=--upgrade takes newer releases)
+	sed '/^# To test/,$$d' requirements.txt | $(LOCK) - --output-file requirements.lock
+	$(LOCK) requirements.txt --constraint requirements.lock --output-file requirements-test.lock
+	echo uv | $(LOCK) - --output-file requirements-uv.lock
+
+installed:
+	@$(PYTHON) bin/bootstrap.py requirements.lock
+
+installed-to-test:
+	@$(PYTHON) bin/bootstrap.py requirements-test.lock

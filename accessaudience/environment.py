@@ -1,0 +1,68 @@
+"""Settings read from the environment, strictly: a value that cannot be meant stops the start with a sentence.
+
+Goes in: the name of a setting. Comes out: its value in the type the code wants, or ImproperlyConfigured.
+Must not know: what a setting is for. django-environ itself takes any unknown word for False.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+YES = ("true", "1", "yes", "on")
+ENGINES = ("django.db.backends.sqlite3", "django.db.backends.postgresql")
+NO = ("false", "0", "no", "off")
+
+
+class Environment(environ.Env):  # type: ignore[misc]  # environ has no types
+    """django-environ's reader, refusing what it would guess at; `names` are those that were read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def text(self, name: str, default: str = "") -> str:
+        """Return the text, without spaces around it; a blank one counts as not set."""
+        self.names.add(name)
+        return str(self.str(name, default="")).strip() or default
+
+    def choice(self, name: str, choices: Iterable[str], default: str) -> str:
+        """Return one of `choices`, in whatever case it was written."""
+        value = self.text(name, default)
+        for choice in choices:
+            if value.casefold() == choice.casefold():
+                return choice
+        raise ImproperlyConfigured(f"{name} must be one of {', '.join(choices)}, not '{value}'.")
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        """Return a yes or a no."""
+        value = self.text(name, (YES if default else NO)[0]).casefold()
+        if value in YES or value in NO:
+            return value in YES
+        raise ImproperlyConfigured(f"{name} must be true or false, not '{value}'.")
+
+    def number(self, name: str, default: int, least: int = 1) -> int:
+        """Return a whole number of at least `least`."""
+        value = self.text(name, str(default)).replace("_", "")
+        if not (value.isascii() and value.isdigit() and int(value) >= least):
+            raise ImproperlyConfigured(f"{name} must be a whole number of at least {least}, not '{value}'.")
+        return int(value)
+
+    def words(self, name: str, default: Iterable[str] = ()) -> list[str]:
+        """Return the parts between commas, without spaces around them."""
+        return [word.strip() for word in self.text(name, ",".join(default)).split(",") if word.strip()]
+
+    def database(self, name: str, default: str) -> dict[str, Any]:
+        """Return Django's settings of a database, from an address of SQLite or PostgreSQL."""
+        address = self.text(name, default)
+        try:
+            found = dict(self.db_url_config(address))
+        except (ValueError, ImproperlyConfigured):
+            found = {}
+        if found.get("ENGINE") not in ENGINES:
+            raise ImproperlyConfigured(
+                f"{name} must be like sqlite:////folder/file.sqlite3 or postgres://user:password@host:5432/name: "
+                "no other database is supported."
+            )
+        return found

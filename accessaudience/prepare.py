@@ -1,0 +1,69 @@
+"""What must be done before serving, if it is not done yet: `python -m accessaudience.prepare`.
+
+Goes in: the settings. Comes out: a database with every migration, collected static files, a first admin;
+or one sentence that says what is wrong, and status 1. Must not know: any app of the project.
+"""
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+import django
+from django.conf import settings
+from django.contrib.staticfiles.finders import get_finders
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import CommandError, call_command
+from django.core.management.base import SystemCheckError
+from django.db import OperationalError, connection
+from django.db.migrations.executor import MigrationExecutor
+
+from accessaudience.parent import end_with_supervisor
+
+
+def main() -> None:
+    """Prepare everything, or end with the reason why not."""
+    end_with_supervisor()
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "accessaudience.settings")
+    try:
+        django.setup()
+        call_command("check", databases=["default"])
+        migrate()
+        collect_static_files()
+        call_command("first_admin")
+    except (ImproperlyConfigured, CommandError, SystemCheckError) as error:
+        sys.exit(str(error))
+    except OperationalError as error:
+        sys.exit(f"The database that DATABASE_URL names does not answer: {' '.join(str(error).split())}")
+
+
+def migrate() -> None:
+    """Run the migrations that have not been run."""
+    executor = MigrationExecutor(connection)
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        print("Preparing the database ...", flush=True)
+        call_command("migrate", interactive=False, verbosity=0)
+
+
+def collect_static_files() -> None:
+    """Collect the static files if any of them is not as it was the last time."""
+    stamp = Path(settings.STATIC_ROOT) / ".collected"
+    found = fingerprint_of_static_files()
+    if not stamp.exists() or stamp.read_text("ascii") != found:
+        print("Collecting static files ...", flush=True)
+        call_command("collectstatic", interactive=False, verbosity=0)
+        stamp.write_text(found, "ascii")
+
+
+def fingerprint_of_static_files() -> str:
+    """Return what changes when a static file does: a digest of every path, size and time of change."""
+    seen = []
+    for finder in get_finders():
+        for name, storage in finder.list(None):
+            about = os.stat(storage.path(name))
+            seen.append(f"{name} {about.st_size} {about.st_mtime_ns}")
+    return hashlib.sha256("\n".join(sorted(seen)).encode()).hexdigest()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+"""The web server and the worker as one service: `python -m accessaudience.supervisor`, which `make run` calls.
+
+Goes in: PORT and LISTEN_ON. Comes out: a prepared database, then gunicorn and `manage.py worker`, each
+started again when it dies, until SIGTERM, SIGINT or SIGHUP. Must not know: Django; it stays small, and a
+setting or a database that is wrong cannot bring it down. Its children end by themselves if it is killed
+(accessaudience.parent), and it ends when the `make` that started it is gone.
+"""
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import environ
+
+from accessaudience.parent import SUPERVISOR
+
+ROOT = Path(__file__).resolve().parent.parent
+WAITING_CONNECTIONS = 512
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds between a death and the next start; doubled at each
+SETTLED = 60.0  # seconds after which a death is no longer part of a row of them
+GRACE = 40.0  # seconds to end in; gunicorn gives its requests 30
+LOOK_EVERY = 1.0
+
+
+@dataclass
+class Child:
+    """A program that shall run: started, watched, started again."""
+
+    name: str
+    command: list[str]
+    fds: tuple[int, ...] = ()
+    process: subprocess.Popen[bytes] | None = None
+    started: float = 0.0
+    pause: float = FIRST_PAUSE
+    not_before: float = field(default=0.0)
+
+    def start(self) -> None:
+        """Run the command in a process group of its own, so that Ctrl-C reaches it through us alone."""
+        environment = {**os.environ, SUPERVISOR: str(os.getpid())}
+        # A list of our own making, no shell.
+        self.process = subprocess.Popen(  # noqa: S603
+            self.command, cwd=ROOT, env=environment, pass_fds=self.fds, process_group=0, stdin=subprocess.DEVNULL
+        )
+        self.started = time.monotonic()
+
+    def look_after(self) -> None:
+        """Notice a death, and start again once the pause is over."""
+        now = time.monotonic()
+        if self.process and self.process.poll() is not None:
+            self.pause = FIRST_PAUSE if now - self.started > SETTLED else min(self.pause * 2, LONGEST_PAUSE)
+            self.not_before = now + self.pause
+            say(f"the {self.name} {how_it_ended(self.process.returncode)}; starting it again in {self.pause:g} s.")
+            self.process = None
+        if self.process is None and now >= self.not_before:
+            self.start()
+
+    def send(self, signal_number: int) -> None:
+        """Send a signal if it runs."""
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal_number)
+
+
+def say(text: str) -> None:
+    """Tell whoever watches, in a line."""
+    print(f"supervisor: {text}", file=sys.stderr, flush=True)
+
+
+def how_it_ended(code: int) -> str:
+    """Put a return code of subprocess into words."""
+    return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
+
+
+def listen(address: str, port: int) -> socket.socket:
+    """Return a listening socket: taken before anything else is done, and kept over restarts of the server."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((address, port))
+        listener.listen(WAITING_CONNECTIONS)
+    except OSError as error:
+        sys.exit(
+            f"Port {port} of {address} cannot be used ({error.strerror}). Choose another: make run PORT={port + 1}"
+        )
+    return listener
+
+
+def port_of(text: str) -> int:
+    """Return the port that `text` names."""
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):
+        sys.exit(f"PORT must be a number from 1 to 65535, not '{text}'.")
+    return int(text)
+
+
+def prepare() -> None:
+    """Bring database, static files and first admin up to date, in a process of its own."""
+    environment = {**os.environ, SUPERVISOR: str(os.getpid())}
+    done = subprocess.run(  # noqa: S603  # our own module
+        [sys.executable, "-m", "accessaudience.prepare"], cwd=ROOT, env=environment, check=False
+    )
+    if done.returncode:
+        sys.exit(1)  # it has said why
+
+
+def supervise(children: list[Child]) -> None:
+    """Keep `children` running until told to stop; then end them, gently at first."""
+    stop: list[int] = []
+    wake, waker = os.pipe()
+    os.set_blocking(waker, False)
+    signal.set_wakeup_fd(waker)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda received, frame: stop.append(received))
+    signal.signal(signal.SIGCHLD, lambda received, frame: None)  # only to wake up
+    parent = os.getppid() if os.environ.get("MAKELEVEL") else None
+
+    def sleep() -> None:
+        if select.select([wake], [], [], LOOK_EVERY)[0]:
+            os.read(wake, 1024)
+
+    while not stop and (parent is None or os.getppid() == parent):
+        for child in children:
+            child.look_after()
+        sleep()
+
+    say("stopping.")
+    patience = time.monotonic() + GRACE
+    for child in children:
+        child.send(signal.SIGTERM)
+    while any(child.process and child.process.poll() is None for child in children):
+        if len(stop) > 1 or time.monotonic() > patience:  # told twice: now
+            for child in children:
+                child.send(signal.SIGKILL)
+        sleep()
+
+
+def main() -> None:
+    """Serve until told to stop."""
+    environ.Env.read_env(ROOT / ".env")
+    address, port = os.environ.get("LISTEN_ON", "127.0.0.1"), port_of(os.environ.get("PORT", "8000"))
+    with listen(address, port) as listener:
+        prepare()
+        shown = f"[{address}]" if ":" in address else address
+        os.environ["PUBLIC_ADDRESS"] = f"http://{shown}:{port}/"
+        server = [sys.executable, "-m", "gunicorn", "--no-control-socket", f"--bind=fd://{listener.fileno()}"]
+        supervise(
+            [
+                Child("web server", [*server, "accessaudience.wsgi"], (listener.fileno(),)),
+                Child("worker", [sys.executable, "manage.py", "worker"]),
+            ]
+        )
+
+
+if __name__ == "__main__":
+    main()
