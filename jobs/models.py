@@ -94,10 +94,10 @@ class Job(models.Model):
         """Return the fields that tell of `error`; a kind may add its own."""
         return {"code": error.code, "message": error.message}
 
-    def transition(self, to: Status, *, of: tuple[Status, ...], **changes: Any) -> bool:
+    def transition(self, to: Status, *, of: tuple[Status, ...], given: models.Q | None = None, **changes: Any) -> bool:
         """Set the status to `to`, and `changes`, if it is still one of `of`; False if somebody was first.
 
-        One conditional UPDATE: of many racing callers exactly one gets True. Whoever moves a
+        `given` is what else must still be so. One conditional UPDATE: of many racing callers exactly one gets True. Whoever moves a
         live job on takes its lease away, and the worker that has it stops at its next beat.
         A job put into the queue starts anew, with all its attempts.
         """
@@ -108,7 +108,8 @@ class Job(models.Model):
         if to == Status.WAITING:
             changes = {"attempt": 0, "not_before": None, **changes}
         changes["status"] = to
-        won = type(self)._default_manager.filter(pk=self.pk, status__in=of).update(**changes)
+        rows = type(self)._default_manager.filter(given or models.Q(), pk=self.pk, status__in=of)
+        won = rows.update(**changes)
         if won:
             for field, value in changes.items():
                 setattr(self, field, value)
