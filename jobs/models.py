@@ -97,9 +97,9 @@ class Job(models.Model):
     def transition(self, to: Status, *, of: tuple[Status, ...], given: models.Q | None = None, **changes: Any) -> bool:
         """Set the status to `to`, and `changes`, if it is still one of `of`; False if somebody was first.
 
-        `given` is what else must still be so. One conditional UPDATE: of many racing callers exactly one gets True. Whoever moves a
-        live job on takes its lease away, and the worker that has it stops at its next beat.
-        A job put into the queue starts anew, with all its attempts.
+        `given` is what else must still hold. One conditional UPDATE: of many racing callers exactly
+        one gets True. Whoever moves a live job on takes its lease away, and the worker that has it
+        stops at its next beat. A job put into the queue starts anew, with all its attempts.
         """
         if to not in LIVE:
             changes.setdefault("lease_token", None)

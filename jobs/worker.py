@@ -5,10 +5,7 @@ hosts; each may be killed at any time. Must not know: kinds of jobs.
 """
 
 import logging
-import os
 import random
-import signal
-import threading
 import time
 from types import FrameType
 
@@ -89,16 +86,3 @@ class Worker:
         until = time.monotonic() + seconds * random.uniform(0.75, 1.25)  # noqa: S311  # not a secret
         while self._stop_at is None and time.monotonic() < until:
             time.sleep(SLICE)
-
-
-def follow(parent: int, patience: float) -> None:
-    """Have this process told to stop once `parent`, which started it, has gone; and end it after `patience` seconds."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(SLICE)
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(patience)
-        os._exit(1)
-
-    threading.Thread(target=watch, name=f"watching process {parent}", daemon=True).start()

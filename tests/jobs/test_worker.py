@@ -1,6 +1,5 @@
 """The worker: does what waits, and goes when told to."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from django.core.management import call_command
 from django.db import OperationalError, connection
 from django.utils import timezone
 
+from accessaudience.parent import SUPERVISOR
 from imports.models import ImportJob
 from jobs import worker as worker_module
 from jobs.lease import Reaper
@@ -205,10 +205,10 @@ def test_idle_worker_stops_when_told_to(start: Start, until: Any) -> None:
     assert process.wait() == 0
 
 
-def test_worker_goes_when_its_parent_has_gone(start: Start, queue: Queue) -> None:
+def test_worker_goes_when_its_supervisor_has_gone(environment: dict[str, str], start: Start, queue: Queue) -> None:
     job = queue()
-    process = start("--parent", str(os.getpid() + 1), "--grace", "0")  # not its parent: as if that had gone
-    process.wait()
+    environment[SUPERVISOR] = "1"  # not its parent: as if that had gone
+    assert start("--grace", "0").wait() == 0
     job.refresh_from_db()
     assert job.status == Status.WAITING
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from jobs.worker import Worker, follow
+from accessaudience.parent import end_with_supervisor
+from jobs.worker import Worker
 
 
 class Command(BaseCommand):
@@ -29,15 +30,13 @@ class Command(BaseCommand):
             default=5.0,
             help="seconds that a job may go on after SIGTERM; then it returns to the queue (default: 5)",
         )
-        parser.add_argument("--parent", type=int, metavar="PID", help="stop when this process, our parent, has gone")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Work until told to stop."""
         worker = Worker(options["name"], poll=options["poll"], grace=options["grace"])
         signal.signal(signal.SIGTERM, worker.stop)
         signal.signal(signal.SIGINT, worker.stop)
-        if options["parent"]:
-            follow(options["parent"], patience=2 * options["grace"])
+        end_with_supervisor()
         once = options["once"]
         took = worker.work(drain=options["drain"] or once, at_most=1 if once else None)
         if options["drain"] or once:
