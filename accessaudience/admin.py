@@ -1,10 +1,13 @@
 """Django admin for the role Admin, entered and left by the same doors as the application."""
 
+from functools import wraps
+from typing import Any
+
 from django.contrib import admin
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
 
@@ -23,6 +26,19 @@ class RoleAdminSite(admin.AdminSite):
     def has_permission(self, request: HttpRequest) -> bool:
         """Return whether an Admin asks."""
         return has_role(request.user, ADMIN)
+
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        """Refuse (403) who is signed in without the role, where Django would ask to sign in again."""
+        guarded = super().admin_view(view, cacheable)
+
+        @wraps(guarded)
+        def by_role(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            if request.user.is_authenticated and not self.has_permission(request):
+                raise PermissionDenied
+            response: HttpResponseBase = guarded(request, *args, **kwargs)
+            return response
+
+        return by_role
 
     @login_not_required
     def login(self, request: HttpRequest, extra_context: dict[str, object] | None = None) -> HttpResponse:

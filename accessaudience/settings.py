@@ -170,6 +170,7 @@ IMPORT_MAX_ROWS = env.number("IMPORT_MAX_ROWS", default=200_000 if EMBEDDED else
 IMPORT_MAX_COLUMNS = env.number("IMPORT_MAX_COLUMNS", default=500)
 IMPORT_MAX_CELL = env.number("IMPORT_MAX_CELL", default=131_072)
 IMPORT_CHECK_IN_REQUEST_BYTES = env.number("IMPORT_CHECK_IN_REQUEST_BYTES", default=256 * 1024, least=0)
+UPLOAD_RETENTION_DAYS = env.number("UPLOAD_RETENTION_DAYS", default=30)
 
 # The limit of any other form.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from allauth.account.models import EmailAddress
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
@@ -88,6 +89,7 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg]  # not subscriptable at 
 
 
 admin.site.unregister(Group)
+admin.site.unregister(EmailAddress)  # the address is a field of the person
 
 
 @admin.register(Group)

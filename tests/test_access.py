@@ -1,0 +1,214 @@
+"""Every URL, every role, every method: one expected answer each.
+
+The URLs come from the resolver: one without an entry in EXPECTED fails. A new URL is one line there, with
+`reads`, `form` or `posts`, the lowest role that may, and what a right answer is.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.contenttypes.models import ContentType
+from django.core.cache import cache
+from django.db import transaction
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from accessaudience.roles import ADMIN, MARKETER, ROLES, VIEWER
+from channels.models import Channel
+from imports.models import ImportJob
+from people.models import Person
+from segments import changes
+from segments.models import ChangeSet
+from segments.values import SegmentValues
+
+pytestmark = pytest.mark.django_db
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+EVERYBODY, ANY_ROLE = "everybody", "anybody signed in"
+CALLERS = ("stranger", "no role", *ROLES)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Who may, and what is answered to each method that there is."""
+
+    role: str
+    answers: dict[str, int]
+    args: tuple[str, ...] = ()
+    data: dict[str, str] = field(default_factory=dict, hash=False)
+    once_in: int = 0  # what somebody who is signed in gets instead
+
+
+def reads(role: str, *args: str, answer: int = 200) -> Entry:
+    """A page: GET and HEAD."""
+    return Entry(role, {"GET": answer, "HEAD": answer}, args)
+
+
+def form(role: str, *args: str, shown: int = 200, sent: int, **data: str) -> Entry:
+    """A form: shown by GET, answered with `sent` when sent with `data`."""
+    return Entry(role, {"GET": shown, "HEAD": shown, "POST": sent}, args, data)
+
+
+def posts(role: str, *args: str, sent: int, **data: str) -> Entry:
+    """An action: POST alone."""
+    return Entry(role, {"POST": sent}, args, data)
+
+
+# The names in `args` are those of `sample`, below.
+EXPECTED = {
+    "overview": reads(VIEWER),
+    "segments:list": reads(VIEWER, "slug"),
+    "segments:detail": reads(VIEWER, "slug", "segment"),
+    "segments:export": reads(VIEWER, "slug"),
+    "segments:add": form(MARKETER, "slug", sent=422),
+    "segments:edit": form(MARKETER, "slug", "segment", sent=422),
+    "segments:status": posts(MARKETER, "slug", "segment", sent=302),
+    "segments:delete": form(MARKETER, "slug", "segment", sent=302),
+    "segments:undo": form(MARKETER, "change_set", sent=302),
+    "account_login": replace(form(EVERYBODY, sent=200), once_in=302),
+    "account_logout": posts(EVERYBODY, sent=302),
+    "account_change_password": form(ANY_ROLE, sent=200),
+    "people:theme": posts(ANY_ROLE, sent=302, theme="dark"),
+}
+# Django admin: what an Admin may do with each model; the rest is refused to Admins too.
+ACTIONS = {"changelist", "add", "change", "delete", "history"}
+ADMIN_MODELS = {
+    "people_person": ACTIONS,
+    "auth_group": ACTIONS - {"add", "delete"},
+    "channels_channel": ACTIONS - {"delete"},  # while it holds segments, as that of `sample` does
+}
+ADMIN_PAGES = {  # its other pages: the argument, and what GET gives an Admin
+    "index": ([], 200),
+    "login": ([], 302),
+    "logout": ([], 405),
+    "password_change": ([], 302),
+    "password_change_done": ([], 200),
+    "autocomplete": ([], 403),
+    "jsi18n": ([], 200),
+    "view_on_site": (["content_type", "channel"], 302),
+    "app_list": (["app"], 200),
+    "auth_user_password_change": (["person"], 200),
+}
+
+
+def names() -> Iterator[str]:
+    """Every name of the resolver, with its namespaces; a pattern without a name by its route."""
+
+    def walk(patterns: list[Any], prefix: str) -> Iterator[str]:
+        for pattern in patterns:
+            if isinstance(pattern, URLResolver):
+                inner = f"{prefix}{pattern.namespace}:" if pattern.namespace else prefix
+                yield from walk(pattern.url_patterns, inner)
+            elif isinstance(pattern, URLPattern):
+                yield prefix + (pattern.name or f"({pattern.pattern})")
+
+    yield from walk(get_resolver().url_patterns, "")
+
+
+OWN = sorted({name for name in names() if not name.startswith("admin:")})
+OF_ADMIN = sorted({name.removeprefix("admin:") for name in names() if name.startswith("admin:") and "(" not in name})
+
+
+@pytest.fixture(autouse=True)
+def _no_tries_counted() -> None:
+    """Forget how often others tried: the throttle counts per address."""
+    cache.clear()
+
+
+@pytest.fixture
+def sample(marketer: Person) -> dict[str, Any]:
+    """One of everything that a URL can name."""
+    channel = Channel.objects.get(slug="email")
+    segment = changes.add(channel, SegmentValues("VIP", "v-1"), changes.By(marketer))
+    job = ImportJob.objects.create(file_name="segments.csv", user=marketer, status="failed", message="No header.")
+    return {
+        "slug": channel.slug,
+        "channel": channel.pk,
+        "content_type": ContentType.objects.get_for_model(Channel).pk,
+        "app": "channels",
+        "person": marketer.pk,
+        "segment": segment.pk,
+        "change_set": ChangeSet.objects.latest("id").pk,
+        "job": job.pk,
+    }
+
+
+@pytest.fixture
+def caller(sample: dict[str, Any], marketer: Person, person_with: Callable[[str], Person]) -> Callable[[str], Client]:
+    """Make a client of a role, of somebody without one, or of a stranger."""
+
+    def make(role: str) -> Client:
+        client = Client(raise_request_exception=False)
+        if role == "no role":
+            client.force_login(Person.objects.create_user("new@example.com", "secret"))
+        elif role != "stranger":
+            client.force_login(marketer if role == MARKETER else person_with(role))
+        return client
+
+    return make
+
+
+def expected(entry: Entry, role: str, method: str) -> int:
+    """Strangers are sent to sign in; then the method must be there; then the role must do."""
+    if role == "stranger" and entry.role != EVERYBODY:
+        return 302
+    if method not in entry.answers:
+        return 405
+    if entry.role in (EVERYBODY, ANY_ROLE):
+        return (role != "stranger" and entry.once_in) or entry.answers[method]
+    allowed = role in ROLES and ROLES.index(role) >= ROLES.index(entry.role)
+    return entry.answers[method] if allowed else 403
+
+
+def answers(client: Client, path: str, data: dict[str, str], methods: tuple[str, ...]) -> dict[str, int]:
+    """What each method gives, each on the data as it was."""
+    got = {}
+    for method in methods:
+        with transaction.atomic():
+            response = client.generic(method, path) if method != "POST" else client.post(path, data)
+            got[method] = response.status_code
+            transaction.set_rollback(True)
+    return got
+
+
+def test_every_url_has_an_entry() -> None:
+    assert sorted(EXPECTED) == OWN
+    assert sorted([*ADMIN_PAGES, *(f"{model}_{action}" for model in ADMIN_MODELS for action in ACTIONS)]) == OF_ADMIN
+
+
+@pytest.mark.parametrize("role", CALLERS)
+@pytest.mark.parametrize("name", OWN)
+def test_each_role_gets_the_expected_answer_to_each_method(
+    name: str, role: str, sample: dict[str, Any], caller: Callable[[str], Client]
+) -> None:
+    entry = EXPECTED[name]
+    path = reverse(name, args=[sample[arg] for arg in entry.args])
+    wanted = {method: expected(entry, role, method) for method in METHODS}
+    assert answers(caller(role), path, entry.data, METHODS) == wanted
+
+
+@pytest.mark.parametrize("role", CALLERS)
+@pytest.mark.parametrize("name", OF_ADMIN)
+def test_django_admin_is_for_admins(
+    name: str, role: str, sample: dict[str, Any], caller: Callable[[str], Client]
+) -> None:
+    if name in ADMIN_PAGES:
+        args, answer = ADMIN_PAGES[name]
+        path = reverse(f"admin:{name}", args=[sample[arg] for arg in args])
+    else:
+        model, _, action = name.rpartition("_")
+        one = admin_site_model(model).objects.latest("pk" if model != "channels_channel" else "segment_count")
+        path = reverse(f"admin:{name}", args=[] if action in ("changelist", "add") else [one.pk])
+        answer = 200 if action in ADMIN_MODELS[model] else 403
+    if role != ADMIN:
+        answer = 302 if role == "stranger" else 403
+    methods = ("GET", "HEAD") if role == ADMIN else METHODS
+    assert set(answers(caller(role), path, {}, methods).values()) == {answer}
+
+
+def admin_site_model(label: str) -> Any:
+    """The model that admin's URL names call `app_model`."""
+    return next(m for m in admin.site._registry if f"{m._meta.app_label}_{m._meta.model_name}" == label)
