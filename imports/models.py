@@ -15,12 +15,17 @@ class ImportJobQuerySet(models.QuerySet["ImportJob"]):
 
     def for_list(self) -> "ImportJobQuerySet":
         """Each with its user, its counts per channel, and whether it is `undone`, in three queries for any number."""
-        undo = ChangeSet.objects.filter(undoes=models.OuterRef("change_set"), undone_by__isnull=True)
         return (
-            self.select_related("user", "change_set")
-            .prefetch_related("targets__channel")
-            .annotate(undone=models.Exists(undo))
+            self.select_related("user", "change_set").prefetch_related("targets__channel").annotate(undone=self._undo())
         )
+
+    def undone(self) -> "ImportJobQuerySet":
+        """Those that have been taken back."""
+        return self.filter(self._undo())
+
+    def _undo(self) -> models.Exists:
+        """An undo that has not been undone itself."""
+        return models.Exists(ChangeSet.objects.filter(undoes=models.OuterRef("change_set"), undone_by__isnull=True))
 
     def with_errors(self) -> "ImportJobQuerySet":
         """Those that left out rows with errors."""
@@ -35,6 +40,7 @@ class ImportJob(Job):
     """
 
     pipeline: ClassVar = "imports.importer"
+    upkeep: ClassVar = "imports.retention.remove_old_files"
 
     class OnDuplicate(models.TextChoices):
         UPDATE = "update", "Update existing"

@@ -58,6 +58,7 @@ class Job(models.Model):
     """
 
     pipeline: ClassVar[str]
+    upkeep: ClassVar[str] = ""  # a function without arguments that workers call now and then
     role: ClassVar[str] = MARKETER  # that its user must still have when it starts
 
     class Goal(models.TextChoices):

@@ -10,14 +10,16 @@ import time
 from types import FrameType
 
 from django.db import DatabaseError, InterfaceError, connections
+from django.utils.module_loading import import_string
 
-from jobs.lease import Reaper, claim
+from jobs.lease import Reaper, claim, kinds
 from jobs.presence import present
 from jobs.runner import perform
 
 log = logging.getLogger(__name__)
 
 REAP_EVERY = 5.0  # seconds
+UPKEEP_EVERY = 3600.0
 SLICE = 0.2  # seconds; the longest sleep before a signal is heeded
 MAX_WAIT = 30.0  # seconds between two tries to reach a database that is gone
 
@@ -32,7 +34,7 @@ class Worker:
         self._signals = 0
         self._stop_at: float | None = None
         self._reaper = Reaper()
-        self._reap_at = 0.0
+        self._reap_at = self._upkeep_at = 0.0
 
     def work(self, *, drain: bool = False, at_most: int | None = None) -> int:
         """Do jobs until stopped, with `drain` until none may start, or until it was `at_most` jobs.
@@ -76,6 +78,9 @@ class Worker:
         if time.monotonic() >= self._reap_at:
             self._reaper.look()
             self._reap_at = time.monotonic() + REAP_EVERY
+        if time.monotonic() >= self._upkeep_at:
+            _keep_up()
+            self._upkeep_at = time.monotonic() + UPKEEP_EVERY
         job = claim(self.name)
         if job:
             perform(job, self._must_go)
@@ -86,3 +91,13 @@ class Worker:
         until = time.monotonic() + seconds * random.uniform(0.75, 1.25)  # noqa: S311  # not a secret
         while self._stop_at is None and time.monotonic() < until:
             time.sleep(SLICE)
+
+
+def _keep_up() -> None:
+    """Call the upkeep of each kind of job; what storage refuses is tried again next time."""
+    for kind in kinds():
+        if kind.upkeep:
+            try:
+                import_string(kind.upkeep)()
+            except OSError as error:
+                log.warning("%s did not work: %s", kind.upkeep, error)
