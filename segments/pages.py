@@ -133,6 +133,11 @@ class Page:
     next: str
 
     @property
+    def first(self) -> int:
+        """The number of the first row, from 1."""
+        return self.start + 1
+
+    @property
     def end(self) -> int:
         """The number of the last row, from 1."""
         return self.start + len(self.rows)

@@ -12,7 +12,7 @@ from django.db.models import Q
 from segments import values
 
 if TYPE_CHECKING:
-    from segments.models import Segment
+    from segments.models import Segment  # noqa: F401  # named below, in quotes
 
 COUNT_CAP = 10_000  # counting further would read a big channel whole; the page says "10,000+"
 

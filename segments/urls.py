@@ -1,6 +1,22 @@
 """Paths of the Segments tab, and of undoing a change."""
 
-from django.urls import URLPattern
+from django.urls import include, path
+
+from segments import change_views, undo_views, views
 
 app_name = "segments"
-urlpatterns: list[URLPattern] = []
+
+of_channel = [
+    path("", views.segment_list, name="list"),
+    path("add/", change_views.add, name="add"),
+    path("export/", views.export, name="export"),
+    path("<int:pk>/", views.detail, name="detail"),
+    path("<int:pk>/edit/", change_views.edit, name="edit"),
+    path("<int:pk>/status/", change_views.status, name="status"),
+    path("<int:pk>/delete/", change_views.delete, name="delete"),
+]
+
+urlpatterns = [
+    path("channels/<slug:slug>/segments/", include(of_channel)),
+    path("activity/<int:pk>/undo/", undo_views.undo, name="undo"),
+]

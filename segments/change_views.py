@@ -1,0 +1,203 @@
+"""The Segments tab as one changes it: add, edit, switch, delete.
+
+Goes in: requests. Comes out: forms, their errors (422), and what follows a change. The changes themselves are
+segments.changes; what stood in their way is said in words.
+"""
+
+import json
+from uuid import UUID
+
+from django import forms
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_http_methods, require_POST
+
+from accessaudience.htmx import render_fragment, wants_fragment
+from accessaudience.roles import MARKETER, role_required
+from channels.models import Channel
+from people.models import Person
+from segments import changes
+from segments.forms import OnceForm, SegmentForm
+from segments.models import ChangeSet, Segment
+from segments.views import list_context
+
+form_methods = require_http_methods(["GET", "HEAD", "POST"])
+
+
+@form_methods
+@role_required(MARKETER)
+def add(request: HttpRequest, slug: str) -> HttpResponse:
+    """Add a segment by hand."""
+    channel = get_object_or_404(Channel, slug=slug)
+    form = SegmentForm(sent(request), channel=channel)
+    if not form.is_valid() or form.meets_namesake():
+        return form_page(request, form)
+    try:
+        segment = changes.add(channel, form.segment_values(), by(request, form))
+    except changes.IdentityTaken as taken:
+        form.refuse_taken(taken.existing)
+        return form_page(request, form)
+    except changes.ChannelBusy as busy:
+        form.add_error(None, str(busy))
+        return form_page(request, form)
+    except changes.AlreadyDone:
+        return added(request, channel)
+    tell(request, f"“{segment.name}” is added to {channel}.", segment.created_in)
+    return added(request, channel)
+
+
+def added(request: HttpRequest, channel: Channel) -> HttpResponse:
+    """What follows the adding of a segment: the list, or an empty form if the user asked to start another."""
+    if "again" not in request.POST:
+        return done(request, channel, reload=channel.segment_count == 0)
+    if not wants_fragment(request):
+        return redirect("segments:add", channel.slug)
+    response = form_page(request, SegmentForm(channel=channel))
+    response["HX-Trigger"] = "segmentsChanged"
+    return response
+
+
+@form_methods
+@role_required(MARKETER)
+def edit(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """Change a segment; refused if somebody else changed it since its form was opened."""
+    segment = load(slug, pk)
+    form = SegmentForm(sent(request), channel=segment.channel, segment=segment)
+    if not form.is_valid() or form.meets_namesake():
+        return form_page(request, form)
+    try:
+        change_set = changes.edit(segment, form.segment_values(), by(request, form), form.cleaned_data["seen"])
+    except changes.IdentityTaken as taken:
+        form.refuse_taken(taken.existing)
+        return form_page(request, form)
+    except (changes.ChannelBusy, changes.EditedMeanwhile) as problem:
+        form.add_error(None, in_words(problem))
+        return form_page(request, form)
+    except changes.AlreadyDone:
+        return done(request, segment.channel)
+    if change_set:
+        tell(request, f"“{form.cleaned_data['name']}” is saved.", change_set)
+    return done(request, segment.channel)
+
+
+def form_page(request: HttpRequest, form: SegmentForm) -> HttpResponse:
+    """Show the panel with the form; 422 if what was sent was not accepted."""
+    context = {"form": form, "channel": form.channel, "segment": form.segment}
+    if not wants_fragment(request):
+        context |= list_context(request, form.channel)
+    template = "segments/segment_form.html", "segments/_segment_form.html"
+    return render_fragment(request, *template, context, status=422 if form.is_bound else 200)
+
+
+@require_POST
+@role_required(MARKETER)
+def status(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """Make a segment active or inactive: the switch in the list and on its page, and "Deactivate instead"."""
+    segment = load(slug, pk)
+    active = "active" in request.POST
+    try:
+        change_set = changes.set_active(segment, active, by(request))
+    except (changes.ChannelBusy, changes.EditedMeanwhile) as problem:
+        messages.error(request, in_words(problem))
+    else:
+        segment.active = active
+        if change_set:
+            tell(request, f"“{segment.name}” is now {'active' if active else 'inactive'}", change_set)
+    if wants_fragment(request) and request.htmx.target == f"segment-{pk}":  # type: ignore[attr-defined]  # django-htmx
+        return render(request, "segments/_segment_switched.html", {"segment": segment, "channel": segment.channel})
+    return done(request, segment.channel, back=request.POST.get("next", ""))
+
+
+@form_methods
+@role_required(MARKETER)
+def delete(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """Ask, then delete a segment."""
+    channel = get_object_or_404(Channel, slug=slug)
+    form = OnceForm(sent(request))
+    if form.is_valid() and was_done(form.cleaned_data["form_token"]):
+        return done(request, channel)
+    segment = load(slug, pk)
+    if not form.is_valid():
+        return delete_page(request, segment, form)
+    try:
+        change_set = changes.delete(segment, by(request, form))
+    except (changes.ChannelBusy, changes.EditedMeanwhile) as problem:
+        form.add_error(None, in_words(problem))
+        return delete_page(request, segment, form)
+    tell(request, f"“{segment.name}” is deleted from {channel}.", change_set)
+    return done(request, channel, gone=segment, reload=channel.segment_count == 1)
+
+
+def delete_page(request: HttpRequest, segment: Segment, form: OnceForm) -> HttpResponse:
+    """Ask whether to delete `segment`; 422 if it could not be."""
+    context = {"segment": segment, "channel": segment.channel, "form": form}
+    if not wants_fragment(request):
+        context |= list_context(request, segment.channel)
+    template = "segments/segment_confirm_delete.html", "segments/_segment_confirm_delete.html"
+    return render_fragment(request, *template, context, status=422 if form.is_bound else 200)
+
+
+def load(slug: str, pk: int) -> Segment:
+    """The segment, if it is in that channel; else 404."""
+    segment: Segment = get_object_or_404(Segment.objects.select_related("channel"), channel__slug=slug, pk=pk)
+    return segment
+
+
+def sent(request: HttpRequest) -> QueryDict | None:
+    """What the form sent, if it did."""
+    return request.POST if request.method == "POST" else None
+
+
+def by(request: HttpRequest, form: forms.Form | None = None) -> changes.By:
+    """Who is doing this, and the one-time token of the form that says so."""
+    user = request.user if isinstance(request.user, Person) else None
+    return changes.By(user=user, form_token=form.cleaned_data["form_token"] if form else None)
+
+
+def was_done(token: UUID | None) -> bool:
+    """Whether the form with this one-time token has been sent before, and acted."""
+    return token is not None and ChangeSet.objects.filter(form_token=token).exists()
+
+
+def in_words(problem: changes.ChannelBusy | changes.EditedMeanwhile) -> str:
+    """What stood in the way of a change. Nothing was changed."""
+    if isinstance(problem, changes.ChannelBusy):
+        return str(problem)
+    if problem.segment is None:
+        return "Somebody deleted this segment meanwhile. Nothing was changed."
+    return "Somebody changed this segment meanwhile, so nothing was saved. Open it again to see it as it is now."
+
+
+def tell(request: HttpRequest, text: str, change_set: ChangeSet) -> None:
+    """Show a message that offers to undo `change_set`."""
+    messages.success(request, text, extra_tags=f"undo:{change_set.pk}")
+
+
+def own_url(request: HttpRequest, url: str, default: str) -> str:
+    """Return `url` if it is a page of ours, else `default`."""
+    ours = url_has_allowed_host_and_scheme(url, {request.get_host()}, require_https=request.is_secure())
+    return url if ours else default
+
+
+def done(
+    request: HttpRequest, channel: Channel, *, back: str = "", gone: Segment | None = None, reload: bool = False
+) -> HttpResponse:
+    """What follows a change. htmx closes the panel and loads the list, or the segment's page, anew.
+
+    `back` is where to go without htmx, if it is a page of ours; else the list. The page of a segment that is
+    `gone` is left for the list. `reload`: the page itself is another now (the first segment, the last one).
+    """
+    to_list = channel.get_absolute_url()
+    if not wants_fragment(request):
+        return redirect(own_url(request, back, default=to_list))
+    response = HttpResponse(status=204)
+    here = request.htmx.current_url_abs_path or ""  # type: ignore[attr-defined]  # set by django-htmx's middleware
+    if gone and here.startswith(gone.get_absolute_url()):
+        response["HX-Redirect"] = to_list
+    elif reload:
+        response["HX-Refresh"] = "true"
+    else:
+        response["HX-Trigger"] = json.dumps({"segmentsChanged": None, "closePanel": None})
+    return response

@@ -1,0 +1,94 @@
+"""The Segments tab as one reads it: the list, one segment, the export.
+
+Goes in: requests. Comes out: pages, or the fragments of them that htmx asks for. What changes segments is in
+segments.change_views.
+"""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.shortcuts import get_object_or_404
+from django.views.decorators.http import require_safe
+
+from accessaudience.htmx import render_fragment, wants_fragment
+from accessaudience.roles import VIEWER, role_required
+from channels.models import Channel
+from segments.export import csv_pieces
+from segments.forms import FilterForm
+from segments.history import history
+from segments.models import Segment
+from segments.pages import SIZES, page_of
+from segments.queries import COUNT_CAP
+
+
+@require_safe
+@role_required(VIEWER)
+def segment_list(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show a page of a channel's segments that match the search and filters."""
+    channel = get_object_or_404(Channel, slug=slug)
+    template = "segments/segment_list.html", "segments/_segments.html"
+    response = render_fragment(request, *template, list_context(request, channel))
+    if not channel.segment_count and wants_fragment(request):
+        response["HX-Refresh"] = "true"  # the list became empty: another page altogether
+    return response
+
+
+def list_context(request: HttpRequest, channel: Channel) -> dict[str, Any]:
+    """What the list shows. A count of matches stops at COUNT_CAP; of all segments the channel knows its own."""
+    filters = FilterForm(request.GET)
+    matching = filters.matching(channel)
+    size = rows_per_page(request, filters)
+    page = page_of(matching.for_list(), filters.sorting, filters.get("cursor"), size)
+    count = channel.segment_count
+    if filters.narrows:
+        count = page.end if page.is_all else matching.capped_count()
+    capped = filters.narrows and count > COUNT_CAP
+    if capped:
+        count = COUNT_CAP
+    return {
+        "channel": channel,
+        "filters": filters,
+        "page": page,
+        "count": count,
+        "capped": capped,
+        "size": size,
+        "page_number": -(-page.start // size) + 1,
+        "page_count": max(1, -(-count // size)),
+        "path": channel.get_absolute_url(),
+    }
+
+
+def rows_per_page(request: HttpRequest, filters: FilterForm) -> int:
+    """How many rows the user wants: as said now, or the last time."""
+    if filters.get("rows"):
+        request.session["rows"] = filters.get("rows")
+    size: int = request.session.get("rows", SIZES[0])
+    return size
+
+
+@require_safe
+@role_required(VIEWER)
+def detail(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """Show all that is known of a segment: its values, where it came from, every change."""
+    segments = Segment.objects.select_related("channel", "created_in__user")
+    segment = get_object_or_404(segments, channel__slug=slug, pk=pk)
+    context = {
+        "segment": segment,
+        "channel": segment.channel,
+        "link": urlsplit(segment.link),
+        "history": history(segment),
+    }
+    return render_fragment(request, "segments/segment_detail.html", "segments/_segment_detail.html", context)
+
+
+@require_safe
+@role_required(VIEWER)
+def export(request: HttpRequest, slug: str) -> HttpResponseBase:
+    """Send the segments that match the search and filters, as CSV."""
+    channel = get_object_or_404(Channel, slug=slug)
+    return StreamingHttpResponse(
+        csv_pieces(FilterForm(request.GET).matching(channel)),
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{channel.slug}-segments.csv"'},
+    )
