@@ -1,0 +1,126 @@
+"""The overview: channels at a glance, what happened lately, what needs somebody."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from channels.models import Channel
+from imports.models import ImportChannel, ImportJob
+from jobs.models import Status, WorkerSeen
+from overview import board
+from people.models import Person
+from segments import changes
+from segments.models import ChangeSet, Source
+from segments.values import SegmentValues
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def email() -> Channel:
+    return Channel.objects.get(slug="email")
+
+
+def text(client: Client) -> str:
+    return " ".join(client.get("/").content.decode().split())
+
+
+def fill(channel: Channel, count: int, by: changes.By) -> ChangeSet:
+    rows = ((line, SegmentValues(f"Segment {line}", active=line % 3 > 0)) for line in range(1, count + 1))
+    with changes.stage(rows) as staged:
+        return changes.apply(
+            staged,
+            [channel],
+            changes.Rule.UPDATE,
+            kind=ChangeSet.Kind.IMPORT,
+            source=Source.CSV,
+            by=by,
+            label="shop.csv",
+        ).change_set
+
+
+def test_an_empty_workspace_is_shown_the_first_steps(as_marketer: Client) -> None:
+    page = text(as_marketer)
+    assert "Three steps" in page
+    assert "/data/upload/" in page
+    assert "/channels/email/segments/add/" in page
+
+
+def test_a_viewer_is_not_shown_steps_that_they_may_not_take(as_viewer: Client) -> None:
+    page = text(as_viewer)
+    assert "/data/upload/" not in page
+    assert "/admin/" not in page
+
+
+def test_a_card_counts_active_inactive_and_sources(email: Channel, marketer: Person) -> None:
+    fill(email, 6, changes.By(marketer))
+    changes.add(email, SegmentValues("By hand"), changes.By(marketer))
+    card = board.cards(Channel.objects.filter(slug="email"))[0]
+    assert (card.channel.segment_count, card.active, card.inactive) == (7, 5, 2)
+    assert [(share.label, share.segments) for share in card.shares] == [("CSV", 6), ("Manual", 1)]
+
+
+def test_a_huge_channel_shows_its_size_and_is_not_read_whole(
+    as_viewer: Client, email: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(email, 5, changes.By())
+    monkeypatch.setattr(board, "BREAKDOWN_UP_TO", 4)
+    assert board.cards(Channel.objects.filter(slug="email"))[0].shares == []
+    assert '<span class="big num">5</span>' in text(as_viewer)
+
+
+def test_what_happened_says_who_did_what_where(as_viewer: Client, email: Channel, marketer: Person) -> None:
+    fill(email, 1200, changes.By(marketer))
+    segment = changes.add(email, SegmentValues("VIP <b>"), changes.By(marketer))
+    changes.set_active(segment, False, changes.By(None, ChangeSet.Via.COMMAND))
+    page = text(as_viewer)
+    assert "<b>Marketer Person</b> imported shop.csv into Email: 1,200 created" in page
+    assert "added “VIP &lt;b&gt;” in Email" in page
+    assert "<b>Command line</b> switched Active status of “VIP &lt;b&gt;” in Email" in page
+
+
+def test_an_import_that_failed_this_week_needs_attention(as_viewer: Client) -> None:
+    now = timezone.now()
+    for name, at in (("new.csv", now), ("old.csv", now - timedelta(days=8))):
+        ImportJob.objects.create(file_name=name, status=Status.FAILED, message="No header.", finished_at=at)
+    page = text(as_viewer)
+    assert "<b>new.csv</b> was not imported. No header." in page
+    assert "old.csv" not in page
+
+
+def test_rows_that_were_left_out_need_attention(as_viewer: Client, email: Channel) -> None:
+    job = ImportJob.objects.create(file_name="shop.csv", status=Status.DONE, finished_at=timezone.now())
+    ImportChannel.objects.create(job=job, channel=email, created=3, errors=1)
+    assert "<b>1 row</b> of shop.csv had errors and was not imported." in text(as_viewer)
+
+
+def test_an_import_that_waits_without_a_worker_needs_attention(as_viewer: Client) -> None:
+    long_ago = timezone.now() - timedelta(minutes=5)
+    ImportJob.objects.create(file_name="shop.csv", status=Status.WAITING, created_at=long_ago)
+    assert "No worker is running" in text(as_viewer)
+    WorkerSeen.objects.create(name="w", started_at=long_ago, seen_at=timezone.now())
+    assert "No worker is running" not in text(as_viewer)
+
+
+def test_nothing_needs_attention_when_all_is_well(as_viewer: Client, email: Channel) -> None:
+    fill(email, 3, changes.By())
+    assert "Needs your attention" not in text(as_viewer)
+
+
+def test_the_overview_costs_the_same_at_one_row_and_at_many(as_viewer: Client, email: Channel) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            as_viewer.get("/")
+        return len(captured)
+
+    fill(email, 1, changes.By())
+    one = queries()
+    for each in range(30):
+        changes.add(email, SegmentValues(f"By hand {each}"), changes.By())
+        job = ImportJob.objects.create(file_name=f"{each}.csv", status=Status.DONE, finished_at=timezone.now())
+        ImportChannel.objects.create(job=job, channel=email, errors=1)
+    assert queries() == one <= 8

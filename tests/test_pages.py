@@ -1,0 +1,109 @@
+"""What holds for every page: security headers, error pages, icons, words of time."""
+
+import re
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.template.loader import render_to_string
+from django.test import Client, RequestFactory, override_settings
+from django.utils import timezone
+
+from accessaudience import errors
+from accessaudience.templatetags.aa import in_words, num, undo_of
+from channels.models import ICONS
+
+ROOT = Path(settings.BASE_DIR)
+TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
+SPRITE = set(re.findall(r'id="i-([a-z0-9-]+)"', (ROOT / "static/img/icons.svg").read_text()))
+PAGES = {403: errors.forbidden, 404: errors.not_found, 413: errors.too_large, 500: errors.server_error}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/", "/accounts/login/", "/nowhere/", "/admin/"])
+def test_every_page_forbids_other_hosts_inline_code_and_frames(as_admin: Client, path: str) -> None:
+    response = as_admin.get(path)
+    policy = dict(part.strip().partition(" ")[::2] for part in response["Content-Security-Policy"].split(";"))
+    assert policy["default-src"] == "'none'"
+    assert policy["frame-ancestors"] == policy["base-uri"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == policy["form-action"] == "'self'"
+    assert response["X-Frame-Options"] == "DENY"
+    assert response["X-Content-Type-Options"] == "nosniff"
+    assert response["Referrer-Policy"] == "same-origin"
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: str(path.relative_to(ROOT / "templates")))
+def test_no_template_has_inline_code_or_style_or_another_host(template: Path) -> None:
+    text = template.read_text("utf-8")
+    assert not re.search(r"<style|\sstyle=|\son[a-z]+=\"|hx-on|javascript:|<script(?![^>]*\ssrc=)", text)
+    assert not re.search(r'(?:src|href|action)="(?:https?:)?//', text)
+
+
+def test_every_icon_that_a_template_or_channel_names_is_in_the_sprite() -> None:
+    named = {icon for path in TEMPLATES for icon in re.findall(r'{% icon "([a-z0-9-]+)"', path.read_text("utf-8"))}
+    assert named | set(ICONS) <= SPRITE
+
+
+@pytest.mark.parametrize("status", PAGES)
+def test_error_pages_need_no_database_and_nobody_signed_in(status: int) -> None:
+    request = RequestFactory().get("/", headers={"cookie": "theme=dark"})
+    view = PAGES[status]
+    response = view(request, Exception()) if status in (403, 404) else view(request)
+    assert response.status_code == status
+    assert f"Error {status}" in response.content.decode()
+    assert 'data-bs-theme="dark"' in response.content.decode()
+
+
+def test_a_form_that_is_out_of_date_says_what_to_do() -> None:
+    client = Client(enforce_csrf_checks=True)
+    response = client.post("/accounts/login/", {"login": "a@example.com", "password": "x"})
+    assert response.status_code == 403
+    assert "nothing was changed" in response.content.decode()
+
+
+@pytest.mark.django_db
+@override_settings(DEBUG=False)
+def test_an_address_that_is_not_there_is_404_for_a_stranger_too(client: Client) -> None:
+    response = client.get("/nowhere/")
+    assert response.status_code == 404
+    assert "We can" in response.content.decode()
+
+
+def test_a_message_offers_to_undo_its_change_set() -> None:
+    assert undo_of("undo:12") == 12
+    assert undo_of("safe undo:7") == 7
+    assert undo_of("undo:x") is undo_of("") is undo_of(None) is None
+
+
+def test_a_toast_shows_text_as_text() -> None:
+    message = {"message": "<b>VIP</b>", "extra_tags": "", "level_tag": "success"}
+    assert "&lt;b&gt;VIP&lt;/b&gt;" in render_to_string("_toast.html", {"messages": [message]})
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"), [(0, "0"), (None, "0"), (999, "999"), (1220, "1,220"), (10**6, "1,000,000")]
+)
+def test_thousands_have_a_comma(number: int | None, shown: str) -> None:
+    assert num(number) == shown
+
+
+NOW = datetime(2026, 11, 23, 14, 30, tzinfo=timezone.get_default_timezone())
+
+
+@pytest.mark.parametrize(
+    ("before", "words"),
+    [
+        (timedelta(seconds=5), "just now"),
+        (timedelta(minutes=59), "59 min ago"),
+        (timedelta(hours=2, minutes=10), "2 h ago"),
+        (timedelta(hours=6), "Today, 08:30"),
+        (timedelta(hours=20), "Yesterday, 18:30"),
+        (timedelta(days=11), "12 Nov"),
+        (timedelta(days=400), "19 Oct 2025"),
+        (timedelta(minutes=-5), "Today, 14:35"),
+    ],
+)
+def test_times_are_told_in_words(monkeypatch: pytest.MonkeyPatch, before: timedelta, words: str) -> None:
+    monkeypatch.setattr(timezone, "now", lambda: NOW)
+    assert in_words(NOW - before) == words
