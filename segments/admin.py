@@ -9,6 +9,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.widgets import AdminTextInputWidget
 from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -32,9 +33,9 @@ def by(request: HttpRequest) -> changes.By:
 class SegmentAdminForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at run time
     """A segment, cleaned as at every other door."""
 
-    name = ValueField(values.clean_name, label="Segment name", widget=admin.widgets.AdminTextInputWidget)
-    segment_id = ValueField(values.clean_segment_id, label="Segment ID", widget=admin.widgets.AdminTextInputWidget)
-    link = ValueField(values.clean_link, label="Link", widget=admin.widgets.AdminTextInputWidget)
+    name = ValueField(values.clean_name, label="Segment name", widget=AdminTextInputWidget)
+    segment_id = ValueField(values.clean_segment_id, label="Segment ID", widget=AdminTextInputWidget)
+    link = ValueField(values.clean_link, label="Link", widget=AdminTextInputWidget)
 
     class Meta:
         model = Segment

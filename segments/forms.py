@@ -5,7 +5,8 @@ every other door. Must not know: requests, responses.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 from uuid import uuid4
 
 from django import forms
@@ -131,7 +132,8 @@ COLUMNS = {
 FIRST = {"updated": "-updated"}  # a click on a column sorts by it from A to Z, but by change the newest first
 
 
-class Heading(NamedTuple):
+@dataclass(frozen=True)
+class Heading:
     """The head of a column: its label, the sort that a click on it chooses, and how it is sorted by now."""
 
     label: str
