@@ -1,0 +1,202 @@
+"""A worker killed anywhere leaves none of an import's rows or all of them; another worker finishes it.
+
+Each test names the point at which a real worker process dies, or is paused, as jobs.points knows it.
+"""
+
+import csv
+import io
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import pytest
+from django.conf import settings
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.db import connection
+
+from channels.models import Channel
+from imports.models import ImportJob
+from jobs.lease import Reaper
+from jobs.models import Job, Lane, Status
+from segments import changes
+from segments.models import Change, ChangeSet, Segment
+from segments.values import SegmentValues
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ROWS = 12_000  # three batches of stage
+BEFORE_COMMIT = (
+    "stage:batch",
+    "stage:batch@2",
+    "stage:batch@3",
+    "stage:loaded",
+    "apply:planned",
+    "apply:written",
+    "apply:written@2",
+    "job:finished",
+    "apply:before_commit",
+)
+AFTER_COMMIT = ("apply:committed", "job:done")
+Start = Callable[..., subprocess.Popen[str]]
+
+
+class Catalogue(NamedTuple):
+    """All that an import may change."""
+
+    segments: list[tuple[Any, ...]]
+    counts: list[int]
+    change_sets: int
+    changes: int
+
+    @classmethod
+    def now(cls) -> "Catalogue":
+        """Return what there is."""
+        segments = Segment.objects.order_by("id").values_list("channel__slug", "name", "segment_id", "link", "active")
+        counts = Channel.objects.order_by("id").values_list("segment_count", flat=True)
+        return cls(list(segments), list(counts), ChangeSet.objects.count(), Change.objects.count())
+
+
+@pytest.fixture
+def job() -> ImportJob:
+    """An import of 12,000 rows into Email, which has two of them under other names, and SMS."""
+    email = Channel.objects.get(slug="email")
+    for number in (1, 2):
+        changes.add(email, SegmentValues(f"Old name {number}", f"id-{number}"), changes.By())
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["Segment name", "Segment ID"])
+    writer.writerows([f"Segment {number}", f"id-{number}"] for number in range(1, ROWS + 1))
+    content = text.getvalue().encode()
+    job = ImportJob(file_name="segments.csv", size=len(content))
+    job.mapping = {"name": {"column": 1}, "segment_id": {"column": 2}, "link": {}, "active": {}}
+    job.file = default_storage.save(f"imports/{job.pk}/upload", ContentFile(content))
+    job.save()
+    job.channels.set(Channel.objects.filter(slug__in=("email", "sms")))
+    return job
+
+
+@pytest.fixture
+def start(environment: dict[str, str]) -> Iterator[Start]:
+    """Start `manage.py worker`: `start("--once", AA_KILL_AT=…)`; what is left of them at the end is killed."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run(*options: str, **variables: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "manage.py", "worker", "--poll", "0.1", *options]
+        process = subprocess.Popen(
+            command, env=environment | variables, cwd=settings.BASE_DIR, text=True, stdout=subprocess.PIPE
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        process.kill()
+        process.wait()
+        if process.stdout:
+            process.stdout.close()
+
+
+def assert_complete(job: ImportJob, before: Catalogue, attempt: int) -> None:
+    """Assert that all of the import is there, once."""
+    job.refresh_from_db()
+    assert (job.status, job.attempt) == (Status.DONE, attempt)
+    after = Catalogue.now()
+    assert len(after.segments) == 2 * ROWS
+    assert {name for _, name, *_ in after.segments} == {f"Segment {number}" for number in range(1, ROWS + 1)}
+    assert after.counts[:2] == [ROWS, ROWS]
+    assert (after.change_sets, after.changes) == (before.change_sets + 1, 2)
+    counts = {target.channel.slug: (target.created, target.updated) for target in job.targets.all()}
+    assert counts == {"email": (ROWS - 2, 2), "sms": (ROWS, 0)}
+    assert job.change_set.kind == ChangeSet.Kind.IMPORT
+    assert not Lane.objects.exists()
+
+
+@pytest.mark.parametrize("point", BEFORE_COMMIT)
+def test_worker_killed_before_the_commit_leaves_nothing_and_another_finishes(
+    job: ImportJob, start: Start, point: str
+) -> None:
+    before = Catalogue.now()
+    killed = start("--once", AA_KILL_AT=point)
+    out, _ = killed.communicate()
+    assert out == f"SIGKILL at {point.partition('@')[0]}\n"
+    assert killed.returncode == -signal.SIGKILL
+    assert Catalogue.now() == before
+    job.refresh_from_db()
+    assert job.status == Status.RUNNING
+
+    Reaper(after=0).look()
+    assert start("--once").wait() == 0
+    assert_complete(job, before, attempt=2)
+
+
+@pytest.mark.parametrize("point", AFTER_COMMIT)
+def test_worker_killed_after_the_commit_leaves_all_and_nothing_to_do(job: ImportJob, start: Start, point: str) -> None:
+    before = Catalogue.now()
+    killed = start("--once", AA_KILL_AT=point)
+    out, _ = killed.communicate()
+    assert out == f"SIGKILL at {point}\n"
+    assert_complete(job, before, attempt=1)
+    assert Reaper(after=0).look() == []
+    assert start("--once").communicate()[0] == "0 done\n"
+    assert_complete(job, before, attempt=1)
+
+
+def test_import_that_kills_its_worker_each_time_fails_after_three(job: ImportJob, start: Start) -> None:
+    before = Catalogue.now()
+    for _ in range(3):
+        assert start("--once", AA_KILL_AT="apply:written").wait() == -signal.SIGKILL
+        Reaper(after=0).look()
+    job.refresh_from_db()
+    assert (job.status, job.code) == (Status.FAILED, "interrupted")
+    assert start("--once").communicate()[0] == "0 done\n"
+    assert Catalogue.now() == before
+
+
+def test_check_killed_in_the_middle_is_finished_by_another(job: ImportJob, start: Start) -> None:
+    before = Catalogue.now()
+    ImportJob.objects.update(goal=Job.Goal.CHECK)
+    assert start("--once", AA_KILL_AT="stage:batch@2").wait() == -signal.SIGKILL
+    Reaper(after=0).look()
+    assert start("--once").wait() == 0
+    job.refresh_from_db()
+    assert job.status == Status.READY
+    assert Catalogue.now() == before
+
+
+def test_worker_paused_in_stage_past_its_lease_writes_nothing_when_it_wakes(job: ImportJob, start: Start) -> None:
+    before = Catalogue.now()
+    paused = start("--once", AA_KILL_AT="stage:batch@2", AA_KILL_WITH="SIGSTOP")
+    assert paused.stdout is not None
+    assert paused.stdout.readline() == "SIGSTOP at stage:batch\n"
+    Reaper(after=0).look()
+    assert start("--once").wait() == 0
+    assert_complete(job, before, attempt=2)
+    paused.send_signal(signal.SIGCONT)
+    assert paused.wait() == 0
+    assert_complete(job, before, attempt=2)
+
+
+if not settings.EMBEDDED:  # SQLite has no connection that could break
+
+    @pytest.mark.parametrize("point", ["stage:batch@2", "apply:written", "apply:before_commit"])
+    def test_worker_whose_connection_breaks_does_the_job_again(job: ImportJob, start: Start, point: str) -> None:
+        before = Catalogue.now()
+        worker = start("--drain", AA_KILL_AT=point, AA_KILL_WITH="SIGSTOP")
+        assert worker.stdout is not None
+        worker.stdout.readline()
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        worker.send_signal(signal.SIGCONT)
+        worker.wait()
+        job.refresh_from_db()
+        assert (job.status, job.attempt) == (Status.WAITING, 1)
+        assert Catalogue.now() == before
+        ImportJob.objects.update(not_before=None)
+        assert start("--once").wait() == 0
+        assert_complete(job, before, attempt=2)
