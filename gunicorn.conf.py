@@ -1,8 +1,12 @@
-"""How gunicorn serves Access Audience; its supervisor, or whoever starts it, says where."""
+"""How gunicorn serves Access Audience. Where, its supervisor says, or whoever starts it on its own."""
 
 import os
+import signal
+import sys
 
-from accessaudience.parent import end_with, end_with_supervisor
+from django.core.exceptions import ImproperlyConfigured
+
+from accessaudience.parent import SUPERVISOR, end_with, end_with_supervisor
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "accessaudience.settings")
 
@@ -16,19 +20,26 @@ graceful_timeout = 30
 preload_app = True
 loglevel = "warning"
 access_log_format = "%(m)s %(U)s %(s)s, %(b)s bytes, %(M)s ms"  # no query string: it holds what people search for
-logconfig_dict = settings.LOGGING
+try:
+    logconfig_dict = settings.LOGGING
+except ImproperlyConfigured as error:
+    sys.exit(str(error))
 
 
 def on_starting(server):
-    """End with the supervisor, if one started us."""
-    end_with_supervisor()
+    """Under the supervisor: end with it, and prepare what is not yet, so that one process loads Django once."""
+    if SUPERVISOR in os.environ:
+        from accessaudience import prepare  # needs the loaded application
+
+        end_with_supervisor()
+        prepare.main()
 
 
 def when_ready(server):
-    """Say where the pages are."""
-    address = os.environ.get("PUBLIC_ADDRESS")
-    if address:
-        print(f"Access Audience is at {address} (stop it with Ctrl-C).", flush=True)
+    """Say where the pages are, and to the supervisor that the worker may start."""
+    if SUPERVISOR in os.environ:
+        print(f"Access Audience is at {os.environ['PUBLIC_ADDRESS']} (stop it with Ctrl-C).", flush=True)
+        os.kill(int(os.environ[SUPERVISOR]), signal.SIGUSR1)
 
 
 def post_fork(server, worker):

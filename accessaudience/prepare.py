@@ -1,10 +1,11 @@
-"""What must be done before serving, if it is not done yet: `python -m accessaudience.prepare`.
+"""What must be done before serving, if it is not done yet: `python -m accessaudience.prepare`, and gunicorn.conf.py.
 
 Goes in: the settings. Comes out: a database with every migration, collected static files, a first admin;
 or one sentence that says what is wrong, and status 1. Must not know: any app of the project.
 """
 
 import hashlib
+import io
 import os
 import sys
 from pathlib import Path
@@ -15,19 +16,16 @@ from django.contrib.staticfiles.finders import get_finders
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from django.core.management.base import SystemCheckError
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, connections
 from django.db.migrations.executor import MigrationExecutor
-
-from accessaudience.parent import end_with_supervisor
 
 
 def main() -> None:
     """Prepare everything, or end with the reason why not."""
-    end_with_supervisor()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "accessaudience.settings")
     try:
         django.setup()
-        call_command("check", databases=["default"])
+        call_command("check", databases=["default"], stdout=io.StringIO())  # it would say that all is well
         migrate()
         collect_static_files()
         call_command("first_admin")
@@ -35,6 +33,8 @@ def main() -> None:
         sys.exit(str(error))
     except OperationalError as error:
         sys.exit(f"The database that DATABASE_URL names does not answer: {' '.join(str(error).split())}")
+    finally:
+        connections.close_all()  # none may be shared with what is forked or waited for later
 
 
 def migrate() -> None:

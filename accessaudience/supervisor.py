@@ -1,9 +1,9 @@
 """The web server and the worker as one service: `python -m accessaudience.supervisor`, which `make run` calls.
 
-Goes in: PORT and LISTEN_ON. Comes out: a prepared database, then gunicorn and `manage.py worker`, each
-started again when it dies, until SIGTERM, SIGINT or SIGHUP. Must not know: Django; it stays small, and a
-setting or a database that is wrong cannot bring it down. Its children end by themselves if it is killed
-(accessaudience.parent), and it ends when the `make` that started it is gone.
+Goes in: PORT and LISTEN_ON. Comes out: gunicorn (which prepares the database first: see gunicorn.conf.py),
+and once that is ready `manage.py worker`; each started again when it dies, until SIGTERM, SIGINT or SIGHUP.
+Must not know: Django; it stays small, and a database that is gone cannot bring it down. Its children end by
+themselves if it is killed, and it ends when the `make` that started it is gone.
 """
 
 import os
@@ -26,6 +26,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds between a death and the next s
 SETTLED = 60.0  # seconds after which a death is no longer part of a row of them
 GRACE = 40.0  # seconds to end in; gunicorn gives its requests 30
 LOOK_EVERY = 1.0
+STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+READY = signal.SIGUSR1
 
 
 @dataclass
@@ -60,9 +62,13 @@ class Child:
         if self.process is None and now >= self.not_before:
             self.start()
 
+    def runs(self) -> bool:
+        """Return whether it is running."""
+        return self.process is not None and self.process.poll() is None
+
     def send(self, signal_number: int) -> None:
         """Send a signal if it runs."""
-        if self.process and self.process.poll() is None:
+        if self.process and self.runs():
             self.process.send_signal(signal_number)
 
 
@@ -98,63 +104,60 @@ def port_of(text: str) -> int:
     return int(text)
 
 
-def prepare() -> None:
-    """Bring database, static files and first admin up to date, in a process of its own."""
-    environment = {**os.environ, SUPERVISOR: str(os.getpid())}
-    done = subprocess.run(  # noqa: S603  # our own module
-        [sys.executable, "-m", "accessaudience.prepare"], cwd=ROOT, env=environment, check=False
-    )
-    if done.returncode:
-        sys.exit(1)  # it has said why
+def supervise(server: Child, worker: Child) -> int:
+    """Keep both running until told to stop, then end them, gently at first; return the status to end with.
 
-
-def supervise(children: list[Child]) -> None:
-    """Keep `children` running until told to stop; then end them, gently at first."""
-    stop: list[int] = []
+    The server says by SIGUSR1 that it is ready; if it ends before it ever was, starting it again is no use.
+    """
+    received: list[int] = []
     wake, waker = os.pipe()
     os.set_blocking(waker, False)
     signal.set_wakeup_fd(waker)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda received, frame: stop.append(received))
-    signal.signal(signal.SIGCHLD, lambda received, frame: None)  # only to wake up
+    for number in (*STOPPING, READY, signal.SIGCHLD):
+        signal.signal(number, lambda number, frame: received.append(number))
     parent = os.getppid() if os.environ.get("MAKELEVEL") else None
 
     def sleep() -> None:
         if select.select([wake], [], [], LOOK_EVERY)[0]:
             os.read(wake, 1024)
 
-    while not stop and (parent is None or os.getppid() == parent):
-        for child in children:
-            child.look_after()
+    def told_to_stop() -> int:
+        return sum(number in STOPPING for number in received)
+
+    while not told_to_stop() and (parent is None or os.getppid() == parent):
+        if READY in received:
+            server.look_after()
+            worker.look_after()
+        elif server.process is None:
+            server.start()
+        elif server.process.poll() is not None:
+            return 1  # it has said why
         sleep()
 
     say("stopping.")
     patience = time.monotonic() + GRACE
-    for child in children:
-        child.send(signal.SIGTERM)
-    while any(child.process and child.process.poll() is None for child in children):
-        if len(stop) > 1 or time.monotonic() > patience:  # told twice: now
-            for child in children:
-                child.send(signal.SIGKILL)
+    server.send(signal.SIGTERM)
+    worker.send(signal.SIGTERM)
+    while server.runs() or worker.runs():
+        if told_to_stop() > 1 or time.monotonic() > patience:
+            server.send(signal.SIGKILL)
+            worker.send(signal.SIGKILL)
         sleep()
+    return 0
 
 
-def main() -> None:
+def main() -> int:
     """Serve until told to stop."""
     environ.Env.read_env(ROOT / ".env")
     address, port = os.environ.get("LISTEN_ON", "127.0.0.1"), port_of(os.environ.get("PORT", "8000"))
-    with listen(address, port) as listener:
-        prepare()
-        shown = f"[{address}]" if ":" in address else address
-        os.environ["PUBLIC_ADDRESS"] = f"http://{shown}:{port}/"
-        server = [sys.executable, "-m", "gunicorn", "--no-control-socket", f"--bind=fd://{listener.fileno()}"]
-        supervise(
-            [
-                Child("web server", [*server, "accessaudience.wsgi"], (listener.fileno(),)),
-                Child("worker", [sys.executable, "manage.py", "worker"]),
-            ]
-        )
+    listener = listen(address, port)
+    shown = f"[{address}]" if ":" in address else address
+    os.environ["PUBLIC_ADDRESS"] = f"http://{shown}:{port}/"
+    fd = listener.fileno()
+    gunicorn = [sys.executable, "-m", "gunicorn", "--no-control-socket", f"--bind=fd://{fd}", "accessaudience.wsgi"]
+    worker = [sys.executable, "manage.py", "worker", f"--parent={os.getpid()}"]
+    return supervise(Child("web server", gunicorn, (fd,)), Child("worker", worker))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
