@@ -5,7 +5,6 @@ segments.changes; what stood in their way is said in words.
 """
 
 import json
-from uuid import UUID
 
 from django import forms
 from django.contrib import messages
@@ -32,6 +31,8 @@ def add(request: HttpRequest, slug: str) -> HttpResponse:
     """Add a segment by hand."""
     channel = get_object_or_404(Channel, slug=slug)
     form = SegmentForm(sent(request), channel=channel)
+    if form.is_valid() and was_done(form):
+        return added(request, channel)
     if not form.is_valid() or form.meets_namesake():
         return form_page(request, form)
     try:
@@ -65,6 +66,8 @@ def edit(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """Change a segment; refused if somebody else changed it since its form was opened."""
     segment = load(slug, pk)
     form = SegmentForm(sent(request), channel=segment.channel, segment=segment)
+    if form.is_valid() and was_done(form):
+        return done(request, segment.channel)
     if not form.is_valid() or form.meets_namesake():
         return form_page(request, form)
     try:
@@ -116,7 +119,7 @@ def delete(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """Ask, then delete a segment."""
     channel = get_object_or_404(Channel, slug=slug)
     form = OnceForm(sent(request))
-    if form.is_valid() and was_done(form.cleaned_data["form_token"]):
+    if form.is_valid() and was_done(form):
         return done(request, channel)
     segment = load(slug, pk)
     if not form.is_valid():
@@ -156,8 +159,13 @@ def by(request: HttpRequest, form: forms.Form | None = None) -> changes.By:
     return changes.By(user=user, form_token=form.cleaned_data["form_token"] if form else None)
 
 
-def was_done(token: UUID | None) -> bool:
-    """Whether the form with this one-time token has been sent before, and acted."""
+def was_done(form: forms.Form) -> bool:
+    """Whether this very form, by its one-time token, was sent before and acted.
+
+    segments.changes looks again, under the lock. Asked here too, what the first sending made does not stand in
+    the way of the second.
+    """
+    token = form.cleaned_data["form_token"]
     return token is not None and ChangeSet.objects.filter(form_token=token).exists()
 
 
