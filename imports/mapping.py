@@ -165,8 +165,16 @@ def is_error_file(header: Sequence[str]) -> bool:
 
 def looks_like_people(header: Sequence[str]) -> bool:
     """Whether the headers are those of people: two kinds of email, phone, first and last name."""
-    names = {_plain(text).replace("-", " ") for text in header}
-    return sum(bool(names & kind) for kind in PEOPLE_HEADERS) >= 2
+    return sum(any(_is_of(text, kind) for text in header) for kind in PEOPLE_HEADERS) >= 2
+
+
+def is_of_people(header: str) -> bool:
+    """Whether a column with this header is one that lists of people have."""
+    return any(_is_of(header, kind) for kind in PEOPLE_HEADERS)
+
+
+def _is_of(header: str, kind: set[str]) -> bool:
+    return _plain(header).replace("-", " ") in kind
 
 
 def looks_like_header(cells: Sequence[str]) -> bool:

@@ -6,6 +6,7 @@ from django.db import models
 from django.urls import reverse
 
 from channels.models import Channel
+from imports.fields import SEGMENT_FIELDS
 from jobs.models import Job, JobError, Status
 from segments.models import ChangeSet
 
@@ -92,7 +93,7 @@ class ImportJob(Job):
         """Whether its columns are still being matched: nothing has been started that would write."""
         before = (Status.UPLOADED, Status.READY)
         checks = (Status.WAITING, Status.CHECKING, Status.FAILED)
-        return self.status in before or (self.status in checks and self.goal == self.Goal.CHECK)
+        return bool(self.file) and (self.status in before or (self.status in checks and self.goal == self.Goal.CHECK))
 
     @property
     def channel_names(self) -> str:
@@ -109,6 +110,39 @@ class ImportJob(Job):
         """The counts of all its channels together."""
         targets = self.targets.all()
         return {count: sum(getattr(target, count) for target in targets) for count in ImportChannel.COUNTS}
+
+    @property
+    def guessed_encoding(self) -> bool:
+        """Whether the check had to guess the encoding."""
+        return any(warning["code"] == "encoding_guessed" for warning in self.warnings)
+
+    @property
+    def imported(self) -> int:
+        """How many rows ended as a segment, in all its channels."""
+        return sum(target.rows_of("ready") for target in self.targets.all())
+
+    @property
+    def planned(self) -> int:
+        """How many rows there were to import, in all its channels."""
+        return sum(self.totals.values())
+
+    @property
+    def can_be_undone(self) -> bool:
+        """Whether it changed anything that has not been taken back. Needs `for_list()`."""
+        changed = self.totals["created"] or self.totals["updated"]
+        return bool(
+            self.status == Status.DONE and self.change_set_id and changed and not getattr(self, "undone", False)
+        )
+
+    @property
+    def has_error_file(self) -> bool:
+        """Whether its rows with errors can be downloaded: they are kept as long as the file itself."""
+        return bool(self.file and self.totals["errors"])
+
+    @property
+    def leaves_rows_out(self) -> bool:
+        """Whether rows are skipped, or have errors."""
+        return bool(self.totals["skipped"] or self.totals["errors"])
 
     @property
     def changes_in_words(self) -> str:
@@ -143,6 +177,20 @@ class ImportChannel(models.Model):
     def __str__(self) -> str:
         return f"{self.job_id} into {self.channel_id}"
 
+    def rows_of(self, kind: str) -> int:
+        """How many rows of the file are of a `kind`: one of COUNTS, "all", "ready" or "matches"."""
+        kinds = {
+            "all": self.COUNTS,
+            "ready": ("created", "updated", "unchanged"),
+            "matches": ("updated", "unchanged"),
+        }
+        return sum(getattr(self, count) for count in kinds.get(kind, (kind,)))
+
+    @property
+    def matches(self) -> int:
+        """How many rows are segments that the channel has already."""
+        return self.rows_of("matches")
+
 
 class ImportRowError(models.Model):
     """A row that was left out and why: the first 10,000 of an import; all are in its error file."""
@@ -164,3 +212,8 @@ class ImportRowError(models.Model):
 
     def __str__(self) -> str:
         return f"line {self.line}: {self.code}"
+
+    @property
+    def label(self) -> str:
+        """The field in words; of an error of the row itself there is none."""
+        return next((field.label for field in SEGMENT_FIELDS if field.name == self.field), "")

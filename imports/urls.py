@@ -1,6 +1,23 @@
 """Paths of uploads and imports."""
 
-from django.urls import URLPattern
+from django.urls import include, path
+
+from imports import mapping_views, views
 
 app_name = "imports"
-urlpatterns: list[URLPattern] = []
+
+of_import = [
+    path("", views.detail, name="detail"),
+    path("mapping/", mapping_views.mapping, name="mapping"),
+    path("mapping/stop/", mapping_views.stop, name="stop"),
+    path("start/", mapping_views.start, name="start"),
+    path("cancel/", views.cancel, name="cancel"),
+    path("errors.csv", views.errors, name="errors"),
+]
+
+urlpatterns = [
+    path("upload/", views.upload, name="upload"),
+    path("upload/sample.csv", views.sample, name="sample"),
+    path("imports/", views.import_list, name="list"),
+    path("imports/<uuid:pk>/", include(of_import)),
+]

@@ -1,0 +1,65 @@
+"""Matching columns: what a change on the mapping page does to an import.
+
+Goes in: an import of which nothing has been started that would write, and a choice. Comes out: the
+same, checked anew: at once where the file is small, else by a worker. Each step is one conditional
+UPDATE, so that of many tabs and impatient clicks one wins. Must not know: requests, forms.
+"""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.files.storage import default_storage
+from django.db.models import Q
+from django.utils import timezone
+
+from imports.models import ImportJob
+from imports.peek import Peek
+from imports.reader import Limits
+from jobs.models import Status
+from jobs.runner import run_here
+
+CHECK, RUN = ImportJob.Goal.CHECK, ImportJob.Goal.RUN
+OPEN = (Status.UPLOADED, Status.WAITING, Status.CHECKING, Status.READY, Status.FAILED)
+CHECKED = (Status.WAITING, Status.CHECKING, Status.READY)  # or about to be: its encoding is known
+NOT_STARTED = Q(status__in=(Status.UPLOADED, Status.READY)) | Q(goal=CHECK)
+
+
+def limits() -> Limits:
+    """Return what a file may hold at most, by the settings."""
+    return Limits(settings.IMPORT_MAX_ROWS, settings.IMPORT_MAX_COLUMNS, settings.IMPORT_MAX_CELL)
+
+
+def peek_at(job: ImportJob) -> Peek:
+    """Return the top of the job's file; how it is read need not be found out again where a check has done so."""
+    if job.status in CHECKED:
+        return peek_as(job, job.encoding, job.delimiter)
+    return peek_as(job, job.chosen_encoding, job.chosen_delimiter)
+
+
+def peek_as(job: ImportJob, encoding: str, delimiter: str) -> Peek:
+    """Return the top of the job's file, read in another way; "" is to be found out."""
+    with default_storage.open(job.file) as stream:
+        return Peek(stream.file, limits(), encoding, delimiter)  # type: ignore[arg-type]  # a binary file
+
+
+def check_again(job: ImportJob, **changes: Any) -> None:
+    """Note `changes` and check the whole file: now if it is small, else a worker does it.
+
+    Nothing happens to an import that somebody has started meanwhile.
+    """
+    if not job.transition(Status.WAITING, of=OPEN, given=NOT_STARTED, goal=CHECK, message="", code="", **changes):
+        job.refresh_from_db()
+    elif job.size <= settings.IMPORT_CHECK_IN_REQUEST_BYTES:
+        run_here(job, CHECK, of=(Status.WAITING,), wait=0)
+        job.refresh_from_db()
+
+
+def set_aside(job: ImportJob, **changes: Any) -> None:
+    """Note `changes` and end any check: what has been chosen cannot be checked, or need not be."""
+    if not job.transition(Status.UPLOADED, of=OPEN, given=NOT_STARTED, goal=CHECK, message="", code="", **changes):
+        job.refresh_from_db()
+
+
+def start(job: ImportJob) -> bool:
+    """Put a checked import into the queue; False if it is not checked, or somebody was first."""
+    return job.transition(Status.WAITING, of=(Status.READY,), goal=RUN, started_at=timezone.now())

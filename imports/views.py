@@ -1,0 +1,147 @@
+"""Uploading a file, the list of imports, and the page of one.
+
+Goes in: requests. Comes out: pages, or the fragments of them that htmx asks for. Matching columns is
+in imports.mapping_views.
+"""
+
+from typing import Any, cast
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib import messages
+from django.core.files.storage import default_storage
+from django.core.paginator import Paginator
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from accessaudience.errors import too_large
+from accessaudience.htmx import render_fragment
+from accessaudience.roles import MARKETER, VIEWER, has_role, role_required
+from channels.models import Channel
+from imports.forms import ListForm, UploadForm
+from imports.mapping_form import MappingForm
+from imports.matching import check_again
+from imports.models import ImportJob
+from imports.progress import Progress
+from imports.uploads import UploadHandler
+from jobs.lease import request_cancel
+from people.models import Person
+
+RECENT = 4
+IMPORTS_A_PAGE = 50
+ERRORS_A_PAGE = 50
+SAMPLE = "\r\n".join(
+    (
+        "\ufeffSegment name,Segment ID,Link,Active status",
+        "VIP customers,vip-01,https://app.example.com/segments/vip-01,true",
+        "Lapsed 90 days,lap-90,https://app.example.com/segments/lap-90,false",
+        "Newsletter only,,,",
+        "",
+    )
+)
+
+
+@csrf_exempt  # so that nothing reads the request before its file has somewhere to go; _upload checks
+@require_http_methods(["GET", "HEAD", "POST"])
+@role_required(MARKETER)
+def upload(request: HttpRequest) -> HttpResponseBase:
+    """Take a file in, or show the form for it."""
+    handler = UploadHandler(request)
+    request.upload_handlers = [handler]
+    return _upload(request, handler)
+
+
+@csrf_protect
+def _upload(request: HttpRequest, handler: UploadHandler) -> HttpResponse:
+    if request.method != "POST":
+        form = UploadForm(initial={"channel": request.GET.getlist("channel")})
+        return _upload_page(request, form)
+    form = UploadForm(request.POST, request.FILES)  # reads the request
+    if handler.too_large:
+        return too_large(request)
+    if not form.is_valid():
+        return _upload_page(request, form, status=422)
+    job, is_new = form.save(cast(Person, request.user))
+    if is_new and not form.peek.problem and MappingForm.of_job(job, form.peek).is_valid():
+        check_again(job)
+    return redirect("imports:mapping", job.pk)
+
+
+def _upload_page(request: HttpRequest, form: UploadForm, status: int = 200) -> HttpResponse:
+    context = {
+        "form": form,
+        "channels": Channel.objects.all(),
+        "recent": ImportJob.objects.for_list()[:RECENT],
+        "max_bytes": settings.IMPORT_MAX_BYTES,
+        "max_rows": settings.IMPORT_MAX_ROWS,
+    }
+    return render(request, "imports/importjob_form.html", context, status=status)
+
+
+@require_safe
+@role_required(VIEWER)
+def sample(request: HttpRequest) -> HttpResponse:
+    """Return a file that shows what an upload can look like."""
+    response = HttpResponse(SAMPLE, content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = 'attachment; filename="segments-sample.csv"'
+    return response
+
+
+@require_safe
+@role_required(VIEWER)
+def import_list(request: HttpRequest) -> HttpResponse:
+    """Show a page of the imports, newest first."""
+    filters = ListForm(request.GET)
+    page = Paginator(filters.matching(), IMPORTS_A_PAGE).get_page(request.GET.get("page"))
+    context = {"filters": filters, "page": page, "query": _query_without_page(request)}
+    return render_fragment(request, "imports/importjob_list.html", "imports/_list_table.html", context)
+
+
+def _query_without_page(request: HttpRequest) -> str:
+    """Return the query string to put before `page=`."""
+    query = request.GET.copy()
+    query.pop("page", None)
+    return f"{query.urlencode()}&" if query else ""
+
+
+@require_safe
+@role_required(VIEWER)
+def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Show how an import stands; who may goes on to match its columns, while that is to be done."""
+    job = _import(pk)
+    if job.is_matching and has_role(request.user, MARKETER):
+        return redirect("imports:mapping", job.pk)
+    errors = Paginator(job.row_errors.select_related("channel"), ERRORS_A_PAGE).get_page(request.GET.get("page"))
+    context = {"job": job, "progress": Progress(job), "errors": errors, "page": errors}
+    return render_fragment(request, "imports/importjob_detail.html", "imports/_status.html", context)
+
+
+@require_POST
+@role_required(MARKETER)
+def cancel(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Stop an import, if nothing of it has been written yet."""
+    job = _import(pk)
+    if not request_cancel(job):
+        messages.error(request, "It was too late to cancel this import. You can undo it instead.")
+    return redirect("imports:detail", job.pk)
+
+
+@require_safe
+@role_required(VIEWER)
+def errors(request: HttpRequest, pk: UUID) -> HttpResponseBase:
+    """Return the rows that were left out, as they were in the file, to be mended and uploaded again."""
+    job = _import(pk)
+    name = f"imports/{job.pk}/errors.csv"
+    if not default_storage.exists(name):
+        raise Http404("This import left out no rows with errors.")
+    stem = job.file_name.rpartition(".")[0] or job.file_name
+    response = FileResponse(default_storage.open(name), as_attachment=True, filename=f"{stem}-errors.csv")
+    response["Content-Type"] = "text/csv; charset=utf-8"
+    response["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def _import(pk: UUID) -> Any:
+    return get_object_or_404(ImportJob.objects.for_list(), pk=pk)
