@@ -127,6 +127,7 @@ class Segment(models.Model):
     klaviyo_id = models.CharField(max_length=64, null=True, blank=True, editable=False)  # noqa: DJ001  # NULL keeps it out of the unique constraint
     klaviyo_account = models.BigIntegerField(null=True, blank=True, editable=False)
     klaviyo_kind = models.CharField(max_length=10, blank=True, default="", editable=False)
+    klaviyo_state = models.CharField(max_length=60, blank=True, default="", db_default="", editable=False)
     synced_name = models.CharField(max_length=255, null=True, blank=True, editable=False)  # noqa: DJ001  # NULL: Klaviyo has not said
     synced_link = models.CharField(max_length=2048, null=True, blank=True, editable=False)  # noqa: DJ001  # as above
     missing_since = models.DateTimeField(null=True, blank=True, editable=False)

@@ -10,6 +10,7 @@ from segments.changes.lock import ChannelBusy
 from segments.changes.plan import Counts, Plan, PlannedRow, Rule, plan
 from segments.changes.sets import AlreadyDone, By
 from segments.changes.stage import Staged, stage
+from segments.changes.sync import Fetched, SyncCounts, SyncPlan, SyncResult, SyncRow, apply_sync, plan_sync, stage_sync
 from segments.changes.undo import UndoPlan, UndoRow, can_undo, undo, undo_plan
 
 __all__ = [
@@ -18,22 +19,30 @@ __all__ = [
     "ChannelBusy",
     "Counts",
     "EditedMeanwhile",
+    "Fetched",
     "IdentityTaken",
     "Plan",
     "PlannedRow",
     "Result",
     "Rule",
     "Staged",
+    "SyncCounts",
+    "SyncPlan",
+    "SyncResult",
+    "SyncRow",
     "UndoPlan",
     "UndoRow",
     "add",
     "apply",
+    "apply_sync",
     "can_undo",
     "delete",
     "edit",
     "plan",
+    "plan_sync",
     "set_active",
     "stage",
+    "stage_sync",
     "undo",
     "undo_plan",
 ]

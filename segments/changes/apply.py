@@ -95,7 +95,7 @@ def apply(
     with locked(channels):
         change_set = open_set(kind, by, label)
         result = Result(change_set, {})
-        first_pk = _last_key() + 1
+        first_pk = last_key() + 1
         for channel in channels:
             with plan(staged, channel, rule) as planned:
                 reach("apply:planned")
@@ -105,7 +105,7 @@ def apply(
                 reach("apply:written")
             result.counts[channel.pk] = planned.counts
             close_set(change_set, channel, **planned.counts._asdict())
-        _enclose(change_set, first_pk)
+        enclose(change_set, first_pk)
         if finish:
             finish(result)
         reach("apply:before_commit")
@@ -123,21 +123,21 @@ def _write(change_set: ChangeSet, channel: Channel, planned: Plan, source: Sourc
     with connection.cursor() as cursor:
         if planned.counts.updated:
             cursor.execute(HISTORY, parameters)
-            _expect(cursor.rowcount, planned.counts.updated, "recorded")
+            expect(cursor.rowcount, planned.counts.updated, "recorded")
             cursor.execute(UPDATE, parameters)
-            _expect(cursor.rowcount, planned.counts.updated, "updated")
+            expect(cursor.rowcount, planned.counts.updated, "updated")
         if planned.counts.created:
             cursor.execute(INSERT_IN_NAME_ORDER if connection.vendor == "postgresql" else INSERT, parameters)
-            _expect(cursor.rowcount, planned.counts.created, "created")
+            expect(cursor.rowcount, planned.counts.created, "created")
 
 
-def _expect(written: int, planned: int, what: str) -> None:
+def expect(written: int, planned: int, what: str) -> None:
     """Abort where the database did not do what was planned: a bug, and nothing may come of it."""
     if written != planned:
         raise RuntimeError(f"{written} segments were {what} where {planned} were planned; nothing was changed.")
 
 
-def _last_key() -> int:
+def last_key() -> int:
     """The last primary key given to a segment by anybody so far."""
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
@@ -148,7 +148,7 @@ def _last_key() -> int:
     return int(row[0]) if row else 0
 
 
-def _enclose(change_set: ChangeSet, first_pk: int) -> None:
+def enclose(change_set: ChangeSet, first_pk: int) -> None:
     """Note the range of primary keys that holds all segments of the set, and maybe others'."""
-    change_set.first_pk, change_set.last_pk = first_pk, _last_key()
+    change_set.first_pk, change_set.last_pk = first_pk, last_key()
     change_set.save(update_fields=["first_pk", "last_pk"])

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from django.db import connection
 
 from channels.models import Channel
-from segments.changes.stage import Staged, raw_transaction
+from segments.changes.stage import Staged, drop_tables, raw_transaction
 from segments.values import SegmentValues
 
 
@@ -212,7 +212,7 @@ def plan(staged: Staged, channel: Channel, rule: Rule) -> Iterator[Plan]:
             counts = _count(staged)
         yield Plan(counts, parameters)
     finally:
-        _drop_tables()
+        drop_tables("aa_plan", "aa_adopt", "aa_open", "aa_named")
 
 
 def _match(staged: Staged, parameters: dict[str, Any]) -> None:
@@ -260,9 +260,6 @@ def _count(staged: Staged) -> Counts:
     )
 
 
-TABLES = ("aa_plan", "aa_adopt", "aa_open", "aa_named")
-
-
 def _create_tables() -> None:
     postgresql = connection.vendor == "postgresql"
     line = "integer" if postgresql else "integer PRIMARY KEY"
@@ -279,11 +276,3 @@ def _create_tables() -> None:
         if not postgresql:  # which joins by hash
             cursor.execute("CREATE INDEX temp.aa_plan_target ON aa_plan (target)")
             cursor.execute("CREATE INDEX temp.aa_open_name ON aa_open (name_key)")
-
-
-def _drop_tables() -> None:
-    if connection.connection is None or (connection.in_atomic_block and connection.needs_rollback):
-        return  # gone, or going, with the connection or the transaction
-    with connection.cursor() as cursor:
-        for table in TABLES:
-            cursor.execute(f"DROP TABLE IF EXISTS {table}")

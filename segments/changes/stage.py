@@ -54,7 +54,7 @@ def stage(
         twice = _take_doubles_aside()
         yield Staged(rows_in - twice, twice, label)
     finally:
-        _drop_tables()
+        drop_tables("aa_stage", "aa_twice")
 
 
 def _load(rows: Iterable[Row], label: bool, on_batch: Callable[[int], None] | None) -> int:
@@ -163,13 +163,15 @@ def _create_tables() -> None:
     _execute(f"CREATE TEMPORARY TABLE aa_twice (line {line}, of_line integer NOT NULL, {values})")
 
 
-def _drop_tables() -> None:
-    if connection.connection is None or connection.errors_occurred and not connection.is_usable():
-        return  # gone with the connection
-    if connection.in_atomic_block and connection.needs_rollback:
-        return  # rolled back with the transaction around us
-    _execute("DROP TABLE IF EXISTS aa_stage")
-    _execute("DROP TABLE IF EXISTS aa_twice")
+def drop_tables(*tables: str) -> None:
+    """Drop temporary tables, unless the connection or a failed transaction takes them with it anyway."""
+    raw = connection.connection
+    if raw is None or (connection.in_atomic_block and connection.needs_rollback):
+        return
+    if connection.vendor == "postgresql" and (raw.closed or raw.info.transaction_status.name == "INERROR"):
+        return
+    for table in tables:
+        _execute(f"DROP TABLE IF EXISTS {table}")
 
 
 def _execute(sql: str, parameters: dict[str, Any] | None = None) -> None:

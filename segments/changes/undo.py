@@ -6,7 +6,7 @@ while its `last_change` is what the set gave it: the set itself, or for an undo 
 was edited since, or whose identity another has meanwhile, is kept and named, never an error.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ from channels.models import Channel
 from jobs.points import reach
 from segments.changes.lock import WEB_WAIT, locked
 from segments.changes.sets import By, close_set, open_set
-from segments.changes.stage import raw_transaction
+from segments.changes.stage import drop_tables, raw_transaction
 from segments.models import Change, ChangeSet
 from segments.values import SegmentValues
 
@@ -66,7 +66,7 @@ BLOCKED = """
 # The same for Klaviyo's ID, which a sync may have brought back under a new primary key.
 BLOCKED_BY_KLAVIYO_ID = """
     UPDATE aa_undo SET act = 'k', why = 'taken'
-    WHERE act = 'b' AND EXISTS (
+    WHERE act IN ('r', 'b') AND EXISTS (
         SELECT 1 FROM segments_change c JOIN segments_segment h
           ON h.channel_id = c.channel_id AND h.klaviyo_id = c.klaviyo_id
          AND COALESCE(h.klaviyo_account, 0) = COALESCE(c.klaviyo_account, 0) AND h.klaviyo_kind = c.klaviyo_kind
@@ -88,9 +88,10 @@ RECORD_REMOVED = f"""
     WHERE u.act = 'x' AND g.id = u.segment
 """
 RECORD_RESTORED = f"""
-    INSERT INTO segments_change (change_set_id, channel_id, segment, kind, {_BEFORE}, {_AFTER})
+    INSERT INTO segments_change (change_set_id, channel_id, segment, kind, {_BEFORE}, {_AFTER}, {_KEPT})
     SELECT %(undo)s, u.channel, g.id, 'u', {_NOW},
-        c.before_name, c.before_segment_id, c.before_link, c.before_active, c.before_change
+        c.before_name, c.before_segment_id, c.before_link, c.before_active, c.before_change,
+        {", ".join(f"CASE WHEN c.source IS NOT NULL THEN g.{column} END" for column in Change.KEPT)}
     FROM aa_undo u CROSS JOIN segments_change c CROSS JOIN segments_segment g
     WHERE u.act = 'r' AND c.id = u.change AND g.id = u.segment
 """
@@ -117,6 +118,12 @@ RESTORE = """
         last_change_id = c.before_change, updated_at = %(now)s
     FROM (SELECT c.* FROM aa_undo u CROSS JOIN segments_change c WHERE u.act = 'r' AND c.id = u.change) c
     WHERE segments_segment.id = c.segment
+"""
+# A change that linked a segment to Klaviyo kept what it was before: nobody's.
+RESTORE_KEPT = f"""
+    UPDATE segments_segment SET {", ".join(f"{column} = c.{column}" for column in Change.KEPT)}
+    FROM (SELECT c.* FROM aa_undo u CROSS JOIN segments_change c WHERE u.act = 'r' AND c.id = u.change) c
+    WHERE segments_segment.id = c.segment AND c.source IS NOT NULL
 """
 BRING_BACK = f"""
     INSERT INTO segments_segment (id, channel_id, name, segment_id, link, active, identity_key, name_key, id_key,
@@ -182,29 +189,39 @@ def undo_plan(change_set: ChangeSet) -> Iterator[UndoPlan]:
             acts = _plan(change_set)
         yield UndoPlan(change_set, acts.get("x", 0), acts.get("r", 0) + acts.get("b", 0), acts.get("k", 0))
     finally:
-        if not (connection.in_atomic_block and connection.needs_rollback):
-            with connection.cursor() as cursor:
-                cursor.execute("DROP TABLE IF EXISTS aa_undo")
+        drop_tables("aa_undo")
 
 
-def undo(change_set: ChangeSet, by: By, wait: int | None = WEB_WAIT) -> ChangeSet | None:
+def undo(
+    change_set: ChangeSet,
+    by: By,
+    wait: int | None = WEB_WAIT,
+    finish: Callable[[ChangeSet | None], None] | None = None,
+) -> ChangeSet | None:
     """Undo what can be undone of `change_set`, in one transaction; None if that is nothing.
 
-    Returns the undo's own change set. Raises AlreadyDone, ChannelBusy after `wait` seconds.
+    Returns the undo's own change set. `finish` is given the same as the last statement before the commit:
+    what it raises rolls everything back. Raises AlreadyDone, ChannelBusy after `wait` seconds.
     """
     channels = list(Channel.objects.filter(changesetchannel__change_set=change_set))
     with locked(channels, wait):
         undoing = open_set(ChangeSet.Kind.UNDO, by, str(change_set), undoes=change_set)
+        undone: ChangeSet | None = None
         with undo_plan(change_set) as planned:
-            if not planned.removed and not planned.restored:
-                undoing.delete()
-                return None
             reach("undo:planned")
-            _write(change_set, undoing)
-            for channel in channels:
-                close_set(undoing, channel, **_counts(channel))
+            if planned.removed or planned.restored:
+                _write(change_set, undoing)
+                for channel in channels:
+                    close_set(undoing, channel, **_counts(channel))
+                undone = undoing
+            else:
+                undoing.delete()
+        reach("undo:written")
+        if finish:
+            finish(undone)
         reach("undo:before_commit")
-    return undoing
+    reach("undo:committed")
+    return undone
 
 
 def _create_table() -> None:
@@ -243,7 +260,7 @@ def _plan(change_set: ChangeSet) -> dict[str, int]:
 def _write(change_set: ChangeSet, undoing: ChangeSet) -> None:
     parameters: dict[str, Any] = {"set": change_set.pk, "undo": undoing.pk, "now": timezone.now()}
     park = PARK.format(blob="bytea" if connection.vendor == "postgresql" else "blob")
-    steps = (RECORD_REMOVED, RECORD_RESTORED, RECORD_BROUGHT_BACK, REMOVE, park, RESTORE, BRING_BACK)
+    steps = (RECORD_REMOVED, RECORD_RESTORED, RECORD_BROUGHT_BACK, REMOVE, park, RESTORE, RESTORE_KEPT, BRING_BACK)
     with connection.cursor() as cursor:
         for step in steps:
             cursor.execute(step, parameters)

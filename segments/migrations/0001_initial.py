@@ -103,6 +103,7 @@ class Migration(migrations.Migration):
                 ('klaviyo_id', models.CharField(blank=True, editable=False, max_length=64, null=True)),
                 ('klaviyo_account', models.BigIntegerField(blank=True, editable=False, null=True)),
                 ('klaviyo_kind', models.CharField(blank=True, default='', editable=False, max_length=10)),
+                ('klaviyo_state', models.CharField(blank=True, db_default='', default='', editable=False, max_length=60)),
                 ('synced_name', models.CharField(blank=True, editable=False, max_length=255, null=True)),
                 ('synced_link', models.CharField(blank=True, editable=False, max_length=2048, null=True)),
                 ('missing_since', models.DateTimeField(blank=True, editable=False, null=True)),
