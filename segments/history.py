@@ -49,7 +49,7 @@ def differences(before: SegmentValues, after: SegmentValues) -> list[Difference]
 def history(segment: Segment, limit: int = LIMIT) -> list[Entry]:
     """The newest `limit` changes of `segment`; the last is how it came in, unless there are more."""
     changes = Change.objects.filter(segment=segment.pk).select_related("change_set__user")
-    found = [Entry(change.change_set, _of(change)) for change in changes.order_by("-change_set", "-pk")[:limit]]
+    found = [Entry(change.change_set, _of(change)) for change in changes.order_by("-change_set_id", "-pk")[:limit]]
     if len(found) < limit:
         found.append(Entry(segment.created_in, [Difference("Created", "", came_from(segment))]))
     return found
