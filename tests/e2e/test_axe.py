@@ -1,0 +1,71 @@
+"""Every page of the resolver through axe: nothing reported, light and dark, wide and on a phone."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import BrowserContext, Page
+
+from people.models import Person
+from tests.e2e.workspace import NO_PAGE, PAGES, STRANGERS, Workspace, fill, url_names
+
+WIDE, PHONE = (1440, 900), (390, 844)
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+Open = Callable[..., BrowserContext]
+
+
+def test_every_url_is_looked_at_or_has_no_page() -> None:
+    assert set(PAGES) | NO_PAGE | (set(STRANGERS) - {"no such page"}) == url_names()
+
+
+def reported(page: Page) -> Iterator[str]:
+    """What axe finds on the page as it is now."""
+    result = Axe().run(page, options={"runOnly": {"type": "tag", "values": TAGS}})
+    for violation in result.response["violations"]:
+        for node in violation["nodes"]:
+            yield f"{page.url}: {violation['id']}: {violation['help']}: {node['html'][:200]}"
+
+
+def look(context: BrowserContext, paths: list[str]) -> list[str]:
+    """Open each of `paths` and return what axe finds."""
+    page = context.new_page()
+    found = []
+    for path in paths:
+        page.goto(path)
+        found += reported(page)
+    return found
+
+
+def all_paths(workspace: Workspace) -> list[str]:
+    return [path for paths in PAGES.values() for path in paths(workspace)]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
+def test_axe_finds_nothing(open_context: Open, admin_person: Person, theme: str, size: tuple[int, int]) -> None:
+    found = look(open_context(admin_person, size=size, theme=theme), all_paths(Workspace(admin_person)))
+    found += look(open_context(admin_person, size=size, theme=theme), all_paths(fill(admin_person)))
+    found += look(open_context(size=size, theme=theme), [path for paths in STRANGERS.values() for path in paths])
+    assert not found, "\n".join(found)
+
+
+def test_axe_finds_nothing_in_open_menus_and_panels(open_context: Open, admin_person: Person) -> None:
+    fill(admin_person)
+    page = open_context(admin_person).new_page()
+    page.goto("/")
+    page.get_by_role("button", name="Admin Person").click()
+    found = list(reported(page))
+    page.goto("/channels/email/segments/")
+    page.get_by_role("link", name="Add segment").click()
+    page.get_by_role("dialog").wait_for()
+    found += reported(page)
+    page.get_by_role("dialog").get_by_role("button", name="Add segment").click()
+    page.get_by_role("dialog").get_by_role("alert").wait_for()
+    found += reported(page)
+    assert not found, "\n".join(found)
+
+
+def test_axe_is_told_of_what_is_wrong(page: Page) -> None:
+    page.goto("/")
+    page.evaluate("document.querySelector('main').append(document.createElement('input'))")
+    assert any("label" in fault for fault in reported(page))

@@ -1,0 +1,84 @@
+"""The shell in a browser: signing in, navigation, theme, toasts, with and without JavaScript."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from people.models import Person
+
+Open = Callable[..., BrowserContext]
+
+
+def test_a_person_signs_in_by_email_and_is_sent_where_they_wanted(
+    open_context: Open, marketer: Person, password: str
+) -> None:
+    page = open_context().new_page()
+    page.goto("/accounts/password/")
+    expect(page).to_have_title("Sign in · Access Audience")
+    page.get_by_label("Work email").fill(marketer.email.upper())
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your account")
+
+
+def test_a_wrong_password_says_what_to_do(open_context: Open, marketer: Person) -> None:
+    page = open_context().new_page()
+    page.goto("/accounts/login/")
+    page.get_by_label("Work email").fill(marketer.email)
+    page.get_by_label("Password").fill("not this one")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_contain_text("don't belong together")
+    expect(page.get_by_label("Work email")).to_have_value(marketer.email)
+
+
+def test_signing_out_ends_at_the_sign_in_page(page: Page) -> None:
+    page.goto("/")
+    page.get_by_role("button", name="Marketer Person").click()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page).to_have_title("Sign in · Access Audience")
+
+
+def test_the_first_tab_stop_skips_to_the_content(page: Page) -> None:
+    page.goto("/")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#main")).to_be_focused()
+
+
+def test_a_chosen_theme_is_applied_at_once_and_kept(page: Page) -> None:
+    page.goto("/")
+    page.get_by_role("button", name="Marketer Person").click()
+    with page.expect_response(re.compile("/theme/$")):
+        page.get_by_role("radio", name="Dark").check(force=True)
+    expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
+
+
+def test_a_theme_is_chosen_without_javascript(plain_page: Page) -> None:
+    plain_page.goto("/accounts/password/")
+    plain_page.get_by_role("button", name="Marketer Person").click()
+    plain_page.get_by_role("radio", name="Dark").check(force=True)
+    plain_page.get_by_role("button", name="Use this theme").click()
+    expect(plain_page).to_have_url(re.compile("/accounts/password/$"))
+    expect(plain_page.locator("html")).to_have_attribute("data-bs-theme", "dark")
+
+
+def test_the_navigation_is_a_drawer_on_a_phone(phone: Page) -> None:
+    phone.goto("/")
+    expect(phone.get_by_role("navigation", name="Main")).to_be_hidden()
+    phone.get_by_role("button", name="Open menu").click()
+    expect(phone.get_by_role("navigation", name="Main")).to_be_visible()
+    phone.get_by_role("link", name=re.compile("^SMS")).click()
+    expect(phone.get_by_role("heading", level=1)).to_have_text("SMS")
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1024, 1440])
+def test_no_page_scrolls_sideways(open_context: Open, marketer: Person, width: int) -> None:
+    page = open_context(marketer, size=(width, 800)).new_page()
+    for path in ("/", "/accounts/password/", "/nowhere/"):
+        page.goto(path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path

@@ -1,0 +1,218 @@
+"""A workspace as a small company would have filled it, and the pages to look at in it.
+
+PAGES says for each URL name which paths show it; test_axe.py and shots.py go through them. A new page is one
+line there.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.utils import timezone
+
+from channels.models import Channel
+from imports.models import ImportChannel, ImportJob, ImportRowError
+from jobs.models import Status
+from people.models import Person
+from segments import changes
+from segments.models import ChangeSet, Segment, Source
+from segments.values import SegmentValues
+
+IMPORTED = (
+    ("Active subscribers – bought in last 60 days", "Tq7RkM"),
+    ("Black Friday 2026 – early access", "WnX4pZ"),
+    ("Browse abandoners – 3 days", "Vd2LsB"),
+    ("Cart abandoners – 7 days", "Xk9PdQ"),
+    ("Churn risk – high", "churn_risk_high"),
+    ("Coffee club – annual plan", "Rb6YwH"),
+    ("Decaf buyers", "Sm3JtC"),
+    ("Engaged 30 days – opened or clicked", "Uy8NfG"),
+    ("Engaged 90 days – opened or clicked", "Ze5KaV"),
+    ("First order, no second after 45 days", "Pc1QxD"),
+    ("Gift card holders", "gift_cards"),
+    ("Holiday 2025 gift buyers", "Lh4GsT"),
+    ("Lapsed 90–180 days", "Kf7BvN"),
+    ("Loyalty – gold tier", "loyalty_gold"),
+    ("Loyalty – silver tier", "loyalty_silver"),
+    ("Newsletter – main list", "RtW3bN"),
+    ("Newsletter – wholesale partners", "Hn9McE"),
+    ("Panel volunteers – taste tests", "taste_panel"),
+    ("Popup sign-ups – summer market", "Jx2DpF"),
+    ("Replenish due – 250 g bags", "Gw5TzL"),
+)
+BY_HAND = (
+    "Sunset – no opens in 180 days",
+    "Subscribers paused, not cancelled",
+    "Test segment (Tom, please ignore)",
+    "VIP – 5+ orders in 12 months",
+    "Win-back – no order in 365 days",
+    "Équipe café – Genève",
+    "東京 – 店舗",
+    "<b>Not markup</b> & more",
+)
+OFF = {"Holiday 2025 gift buyers", "Sunset – no opens in 180 days", "Test segment (Tom, please ignore)"}
+
+
+@dataclass
+class Workspace:
+    """What there is to look at. An empty one has nothing but its people."""
+
+    person: Person
+    segment: Segment | None = None
+    change_set: ChangeSet | None = None
+    jobs: dict[str, ImportJob] | None = None
+
+
+def fill(person: Person) -> Workspace:
+    """Fill the workspace through the one writer: an import, segments by hand, edits; and imports of every state."""
+    email, sms = Channel.objects.get(slug="email"), Channel.objects.get(slug="sms")
+    imported = import_rows([email], "shop_segments.csv", rows(IMPORTED), person)
+    import_rows([sms], "texts.csv", rows([(f"Texts {n:02}", f"t-{n}") for n in range(1, 61)]), person)
+    by = changes.By(person)
+    for name in BY_HAND:
+        segment = changes.add(email, SegmentValues(name), by)
+    segment = Segment.objects.get(channel=email, name="Loyalty – gold tier")
+    values = SegmentValues("Loyalty – gold tier", "loyalty_gold", "https://www.klaviyo.com/lists/Gold26")
+    changes.edit(segment, values, by)
+    for name in OFF:
+        changes.set_active(Segment.objects.get(channel=email, name=name), False, by)
+    segment.refresh_from_db()
+    return Workspace(person, segment, imported, jobs_of_every_state(person, sms, imported))
+
+
+def rows(segments: Iterable[tuple[str, str]]) -> Iterable[tuple[int, SegmentValues]]:
+    """Rows of a file with names and segment IDs, as the reader would give them."""
+    for line, (name, segment_id) in enumerate(segments, start=2):
+        yield line, SegmentValues(name, segment_id, f"https://www.example.com/{segment_id}", active=name not in OFF)
+
+
+def import_rows(
+    channels: list[Channel], label: str, values: Iterable[tuple[int, SegmentValues]], person: Person
+) -> ChangeSet:
+    """Import ready rows as an import does."""
+    with changes.stage(values) as staged:
+        result = changes.apply(
+            staged,
+            channels,
+            changes.Rule.UPDATE,
+            kind=ChangeSet.Kind.IMPORT,
+            source=Source.CSV,
+            by=changes.By(person),
+            label=label,
+        )
+    return result.change_set
+
+
+def jobs_of_every_state(person: Person, channel: Channel, imported: ChangeSet) -> dict[str, ImportJob]:
+    """One import in each state that a page shows differently."""
+    now = timezone.now()
+    common: dict[str, Any] = {"user": person, "header": ["Segment Name", "Segment ID", "URL", "Status"], "size": 48_220}
+    mapping = {"name": {"column": 1}, "segment_id": {"column": 2}, "link": {"column": 3}, "active": {"column": 4}}
+    ended = {**common, "mapping": mapping, "started_at": now, "finished_at": now, "encoding": "utf-8", "delimiter": ","}
+    jobs = {
+        "done": ImportJob.objects.create(
+            file_name="attentive_segments_export.csv", status=Status.DONE, rows=26, change_set=imported, **ended
+        ),
+        "failed": ImportJob.objects.create(
+            file_name="broken.csv",
+            status=Status.FAILED,
+            code="unclosed_quote",
+            message="A quotation mark in line 7 is never closed. Close it, then upload the file again.",
+            error_line=7,
+            **ended,
+        ),
+        "cancelled": ImportJob.objects.create(file_name="wrong_file.csv", status=Status.CANCELLED, **ended),
+        "running": ImportJob.objects.create(
+            file_name="spring.csv",
+            status=Status.RUNNING,
+            progress=4_000,
+            total=10_000,
+            step="reading",
+            rows=10_000,
+            heartbeat_at=now,
+            **{**common, "mapping": mapping, "started_at": now},
+        ),
+        "waiting": ImportJob.objects.create(
+            file_name="autumn.csv", status=Status.WAITING, mapping=mapping, rows=1210, **common
+        ),
+    }
+    ImportJob.objects.filter(pk=jobs["waiting"].pk).update(created_at=now - timedelta(minutes=4))
+    for job in jobs.values():
+        counts = {"created": 20, "updated": 2, "unchanged": 1, "errors": 3} if job is jobs["done"] else {}
+        ImportChannel.objects.create(job=job, channel=channel, **counts)
+    for line, value in ((4, "htp://x"), (9, "www.shop"), (12, "ftp://x")):
+        ImportRowError.objects.create(
+            job=jobs["done"],
+            line=line,
+            field="link",
+            column=3,
+            header="URL",
+            name=f"Row {line}",
+            value=value,
+            code="link_invalid",
+            message="Start the link with https:// so it can be opened.",
+        )
+    return jobs
+
+
+def of_segment(name: str) -> Callable[[Workspace], list[str]]:
+    """The page `name` of the workspace's segment."""
+    return lambda w: [reverse(name, args=[w.segment.channel.slug, w.segment.pk])] if w.segment else []
+
+
+def of_jobs(name: str, *states: str) -> Callable[[Workspace], list[str]]:
+    """The page `name` of the imports in `states`."""
+    return lambda w: [reverse(name, args=[w.jobs[state].pk]) for state in states] if w.jobs else []
+
+
+def at(*paths: str) -> Callable[[Workspace], list[str]]:
+    """Always these paths."""
+    return lambda w: list(paths)
+
+
+LIST = "/channels/email/segments/"
+PAGES: dict[str, Callable[[Workspace], list[str]]] = {
+    "overview": at("/"),
+    "account_change_password": at("/accounts/password/"),
+    "segments:list": at(
+        LIST, f"{LIST}?q=loyalty&status=active", f"{LIST}?q=nothing-like-it", "/channels/meta/segments/"
+    ),
+    "segments:add": at(f"{LIST}add/"),
+    "segments:detail": of_segment("segments:detail"),
+    "segments:edit": of_segment("segments:edit"),
+    "segments:delete": of_segment("segments:delete"),
+    "segments:undo": lambda w: [reverse("segments:undo", args=[w.change_set.pk])] if w.change_set else [],
+    "imports:upload": at("/data/upload/"),
+    "imports:list": at("/data/imports/"),
+    "imports:detail": of_jobs("imports:detail", "done", "failed", "cancelled", "running", "waiting"),
+}
+STRANGERS = {"account_login": ["/accounts/login/"], "no such page": ["/nowhere/"]}
+NO_PAGE = {  # answers no GET, or not with a page
+    "account_logout",
+    "people:theme",
+    "segments:export",
+    "segments:status",
+    "imports:sample",
+    "imports:start",
+    "imports:stop",
+    "imports:cancel",
+    "imports:errors",
+}
+
+
+def url_names() -> set[str]:
+    """Every URL name of the application; Django admin's pages are its own."""
+
+    def walk(patterns: list[Any], prefix: str = "") -> Iterable[str]:
+        for pattern in patterns:
+            if isinstance(pattern, URLResolver):
+                if pattern.namespace != "admin":
+                    yield from walk(
+                        pattern.url_patterns, f"{prefix}{pattern.namespace}:" if pattern.namespace else prefix
+                    )
+            elif isinstance(pattern, URLPattern) and pattern.name:
+                yield prefix + pattern.name
+
+    return set(walk(get_resolver().url_patterns))
