@@ -1,0 +1,34 @@
+"""The files of one import in storage: `imports/<its uuid>/…`.
+
+Goes in: a job and the name of one of its files. Comes out: bytes. Works with any storage of
+Django's, whose files are written once and read. Must not know: what is in them.
+"""
+
+from typing import IO, BinaryIO, cast
+
+from django.core.files import File
+from django.core.files.storage import default_storage
+
+from imports.models import ImportJob
+
+
+def name_of(job: ImportJob, name: str) -> str:
+    """Return where the job's file `name` is stored."""
+    return f"imports/{job.pk}/{name}"
+
+
+def open_stored(name: str) -> BinaryIO:
+    """Open a stored file to read; FileNotFoundError if it is not there."""
+    return cast(BinaryIO, default_storage.open(name).file)
+
+
+def replace(job: ImportJob, name: str, content: IO[bytes]) -> None:
+    """Store all of `content` as the job's file `name`, in place of what was there."""
+    remove(job, name)
+    content.seek(0)
+    default_storage.save(name_of(job, name), File(content))
+
+
+def remove(job: ImportJob, name: str) -> None:
+    """Delete the job's file `name`, if it is there."""
+    default_storage.delete(name_of(job, name))
