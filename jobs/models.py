@@ -5,6 +5,7 @@ transition. Must not know: what a job does; the kinds of jobs are found through 
 """
 
 import uuid
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.conf import settings
@@ -83,6 +84,7 @@ class Job(models.Model):
     code = models.CharField(max_length=40, blank=True, help_text="The kind of `message`, for programs.")
 
     lease: "Lease | None" = None  # of this process, while it holds one
+    on_beat: "Callable[[int, int, str], None] | None" = None  # a progress bar in this process
 
     class Meta:
         abstract = True
@@ -121,6 +123,8 @@ class Job(models.Model):
 
         Raises what ends the work early: see jobs.lease.Stopped.
         """
+        if self.on_beat:
+            self.on_beat(progress, total, step)
         if self.lease:
             self.lease.beat(progress, total, step)
 
