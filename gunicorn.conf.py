@@ -6,6 +6,7 @@ import sys
 
 from django.core.exceptions import ImproperlyConfigured
 
+from accessaudience import prepare
 from accessaudience.parent import SUPERVISOR, end_with, end_with_supervisor
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "accessaudience.settings")
@@ -25,14 +26,9 @@ try:
 except ImproperlyConfigured as error:
     sys.exit(str(error))
 
-
-def on_starting(server):
-    """Under the supervisor: end with it, and prepare what is not yet, so that one process loads Django once."""
-    if SUPERVISOR in os.environ:
-        from accessaudience import prepare  # needs the loaded application
-
-        end_with_supervisor()
-        prepare.main()
+if SUPERVISOR in os.environ:  # end with it, and prepare what is not yet: in this process, which loads Django once
+    end_with_supervisor()
+    prepare.main()  # before the application is loaded, which looks for the static files
 
 
 def when_ready(server):

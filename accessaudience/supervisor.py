@@ -155,7 +155,7 @@ def main() -> int:
     os.environ["PUBLIC_ADDRESS"] = f"http://{shown}:{port}/"
     fd = listener.fileno()
     gunicorn = [sys.executable, "-m", "gunicorn", "--no-control-socket", f"--bind=fd://{fd}", "accessaudience.wsgi"]
-    worker = [sys.executable, "manage.py", "worker", f"--parent={os.getpid()}"]
+    worker = [sys.executable, "manage.py", "worker"]
     return supervise(Child("web server", gunicorn, (fd,)), Child("worker", worker))
 
 
