@@ -12,6 +12,9 @@ import pytest
 from django.contrib import admin
 from django.contrib.contenttypes.models import ContentType
 from django.core.cache import cache
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
@@ -68,6 +71,15 @@ EXPECTED = {
     "segments:status": posts(MARKETER, "slug", "segment", sent=302),
     "segments:delete": form(MARKETER, "slug", "segment", sent=302),
     "segments:undo": form(MARKETER, "change_set", sent=302),
+    "imports:upload": form(MARKETER, sent=422),
+    "imports:sample": reads(VIEWER),
+    "imports:list": reads(VIEWER),
+    "imports:mapping": form(MARKETER, "upload", sent=200),
+    "imports:stop": posts(MARKETER, "upload", sent=302),
+    "imports:start": posts(MARKETER, "upload", sent=302),
+    "imports:cancel": posts(MARKETER, "ended", sent=302),
+    "imports:detail": reads(VIEWER, "ended"),
+    "imports:errors": reads(VIEWER, "ended"),
     "account_login": replace(form(EVERYBODY, sent=200), once_in=302),
     "account_logout": posts(EVERYBODY, sent=302),
     "account_change_password": form(ANY_ROLE, sent=200),
@@ -79,6 +91,10 @@ ADMIN_MODELS = {
     "people_person": ACTIONS,
     "auth_group": ACTIONS - {"add", "delete"},
     "channels_channel": ACTIONS - {"delete"},  # while it holds segments, as that of `sample` does
+    "segments_segment": ACTIONS,
+    "segments_changeset": ACTIONS - {"add", "delete"},
+    "segments_change": ACTIONS - {"add", "delete"},
+    "imports_importjob": ACTIONS - {"add", "delete"},
 }
 ADMIN_PAGES = {  # its other pages: the argument, and what GET gives an Admin
     "index": ([], 200),
@@ -123,7 +139,14 @@ def sample(marketer: Person) -> dict[str, Any]:
     """One of everything that a URL can name."""
     channel = Channel.objects.get(slug="email")
     segment = changes.add(channel, SegmentValues("VIP", "v-1"), changes.By(marketer))
-    job = ImportJob.objects.create(file_name="segments.csv", user=marketer, status="failed", message="No header.")
+    changes.set_active(segment, False, changes.By(marketer))
+    changes.set_active(segment, False, changes.By(marketer))
+    client = Client()
+    client.force_login(marketer)
+    file = SimpleUploadedFile("segments.csv", b"Segment name\nVIP\n")
+    client.post("/data/upload/", {"object_type": "segments", "channel": "sms", "file": file})
+    ended = ImportJob.objects.create(file_name="broken.csv", user=marketer, status="failed", message="No header.")
+    default_storage.save(f"imports/{ended.pk}/errors.csv", ContentFile(b"Segment name\n"))
     return {
         "slug": channel.slug,
         "channel": channel.pk,
@@ -132,7 +155,8 @@ def sample(marketer: Person) -> dict[str, Any]:
         "person": marketer.pk,
         "segment": segment.pk,
         "change_set": ChangeSet.objects.latest("id").pk,
-        "job": job.pk,
+        "upload": ImportJob.objects.exclude(pk=ended.pk).get().pk,
+        "ended": ended.pk,
     }
 
 
