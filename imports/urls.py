@@ -19,5 +19,6 @@ urlpatterns = [
     path("upload/", views.upload, name="upload"),
     path("upload/sample.csv", views.sample, name="sample"),
     path("imports/", views.import_list, name="list"),
+    path("imports/of/<int:change_set>/", views.of_change_set, name="of_change_set"),
     path("imports/<uuid:pk>/", include(of_import)),
 ]

@@ -74,7 +74,7 @@ def _upload_page(request: HttpRequest, form: UploadForm, status: int = 200) -> H
         "form": form,
         "channels": Channel.objects.all(),
         "recent": ImportJob.objects.for_list()[:RECENT],
-        "max_bytes": settings.IMPORT_MAX_BYTES,
+        "max_size": f"{settings.IMPORT_MAX_BYTES / 2**20:g} MiB",
         "max_rows": settings.IMPORT_MAX_ROWS,
     }
     return render(request, "imports/importjob_form.html", context, status=status)
@@ -116,6 +116,13 @@ def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     errors = Paginator(job.row_errors.select_related("channel"), ERRORS_A_PAGE).get_page(request.GET.get("page"))
     context = {"job": job, "progress": Progress(job), "errors": errors, "page": errors}
     return render_fragment(request, "imports/importjob_detail.html", "imports/_status.html", context)
+
+
+@require_safe
+@role_required(VIEWER)
+def of_change_set(request: HttpRequest, change_set: int) -> HttpResponse:
+    """Lead on to the import that made a change set: what lists change sets knows no imports."""
+    return redirect(get_object_or_404(ImportJob, change_set=change_set))
 
 
 @require_POST

@@ -115,6 +115,11 @@ for (const type of ["dragenter", "dragover"])
 for (const type of ["dragleave", "drop"])
   document.addEventListener(type, (event) => event.target.closest?.(".drop")?.classList.remove("is-over"));
 
+document.addEventListener("change", (event) => {
+  const shown = event.target.type === "file" && document.querySelector(`[data-file-name="${event.target.id}"]`);
+  if (shown && event.target.files.length) shown.textContent = event.target.files[0].name;
+});
+
 // ── htmx ─────────────────────────────────────────────────────────────────────────────────────────
 
 document.addEventListener("htmx:beforeSwap", (event) => {
