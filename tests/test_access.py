@@ -194,6 +194,7 @@ def answers(client: Client, path: str, data: dict[str, str], methods: tuple[str,
         with transaction.atomic():
             response = client.generic(method, path) if method != "POST" else client.post(path, data)
             got[method] = response.status_code
+            b"".join(response)  # read to its end: a file is open until then
             transaction.set_rollback(True)
     return got
 
