@@ -120,6 +120,21 @@ document.addEventListener("change", (event) => {
   if (shown && event.target.files.length) shown.textContent = event.target.files[0].name;
 });
 
+// ── Segments: when a row was deleted, focus goes to the name of the row that took its place ──────
+
+let deleting = -1; // the place of the row whose Delete was chosen last
+
+document.addEventListener("click", (event) => {
+  const row = event.target.closest("#segments tbody tr");
+  if (row) deleting = event.target.closest(".del") ? row.sectionRowIndex : -1;
+});
+document.addEventListener("htmx:afterSettle", (event) => {
+  if (event.target.id !== "segments" || deleting < 0) return;
+  const names = event.target.querySelectorAll("tbody .nm");
+  names[Math.min(deleting, names.length - 1)]?.focus();
+  deleting = -1;
+});
+
 // ── htmx ─────────────────────────────────────────────────────────────────────────────────────────
 
 document.addEventListener("htmx:beforeSwap", (event) => {
