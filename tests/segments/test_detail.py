@@ -27,7 +27,7 @@ def test_shows_every_value(as_viewer: Client) -> None:
     html = page(as_viewer, segment)
     assert '<h1 dir="auto">VIP</h1>' in html
     assert '<span class="mono" id="segment-id">v-1</span>' in html
-    assert 'www.klaviyo.com<span class="sub-l">/lists/x?a=1#b</span>' in html
+    assert 'www.klaviyo.com<span class="sub-l clamp">/lists/x?a=1#b</span>' in html
     assert '<span class="off">Inactive</span>' in html
 
 
