@@ -56,7 +56,8 @@ def environment() -> dict[str, str]:
     if connection.vendor == "sqlite":
         url = f"sqlite:///{database['NAME']}"
     else:
-        url = "postgres://{USER}:{PASSWORD}@{HOST}:{PORT}/{NAME}".format_map(database)
+        host = f"/{database['HOST']}" if database["HOST"].startswith("/") else "{HOST}:{PORT}".format_map(database)
+        url = f"postgres://{database['USER']}:{database['PASSWORD']}@{host}/{database['NAME']}"
     return {
         **os.environ,
         "DATABASE_URL": url,
