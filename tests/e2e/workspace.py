@@ -9,12 +9,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
 from channels.models import Channel
-from imports.models import ImportChannel, ImportJob, ImportRowError
+from imports.models import ImportChannel, ImportJob
+from jobs import lease
 from jobs.models import Status
+from jobs.runner import perform
 from people.models import Person
 from segments import changes
 from segments.models import ChangeSet, Segment, Source
@@ -52,6 +56,17 @@ BY_HAND = (
     "東京 – 店舗",
     "<b>Not markup</b> & more",
 )
+# Rows to be created, updated and left alone; two of the same segment; and three that cannot be.
+MIXED = """Segment Name,Segment ID,URL,Status
+Texts 01,t-1,https://www.example.com/t-1,active
+Texts 02 renamed,t-2,https://www.example.com/t-2,active
+Spring texts,spring-1,https://www.example.com/spring,active
+Spring texts – VIP,spring-2,,inactive
+Spring texts – VIP,spring-2,,inactive
+,nameless,,active
+Bad link,bad-1,htp:/nowhere,active
+Bad status,bad-2,,perhaps
+"""
 OFF = {"Holiday 2025 gift buyers", "Sunset – no opens in 180 days", "Test segment (Tom, please ignore)"}
 
 
@@ -79,7 +94,7 @@ def fill(person: Person) -> Workspace:
     for name in OFF:
         changes.set_active(Segment.objects.get(channel=email, name=name), False, by)
     segment.refresh_from_db()
-    return Workspace(person, segment, imported, jobs_of_every_state(person, sms, imported))
+    return Workspace(person, segment, imported, jobs_of_every_state(person, sms))
 
 
 def rows(segments: Iterable[tuple[str, str]]) -> Iterable[tuple[int, SegmentValues]]:
@@ -105,56 +120,60 @@ def import_rows(
     return result.change_set
 
 
-def jobs_of_every_state(person: Person, channel: Channel, imported: ChangeSet) -> dict[str, ImportJob]:
-    """One import in each state that a page shows differently."""
-    now = timezone.now()
-    common: dict[str, Any] = {"user": person, "header": ["Segment Name", "Segment ID", "URL", "Status"], "size": 48_220}
-    mapping = {"name": {"column": 1}, "segment_id": {"column": 2}, "link": {"column": 3}, "active": {"column": 4}}
-    ended = {**common, "mapping": mapping, "started_at": now, "finished_at": now, "encoding": "utf-8", "delimiter": ","}
+def jobs_of_every_state(person: Person, channel: Channel) -> dict[str, ImportJob]:
+    """One import in each state that a page shows differently: uploaded and imported as people do, or as left."""
     jobs = {
-        "done": ImportJob.objects.create(
-            file_name="attentive_segments_export.csv", status=Status.DONE, rows=26, change_set=imported, **ended
-        ),
-        "failed": ImportJob.objects.create(
-            file_name="broken.csv",
-            status=Status.FAILED,
-            code="unclosed_quote",
-            message="A quotation mark in line 7 is never closed. Close it, then upload the file again.",
-            error_line=7,
-            **ended,
-        ),
-        "cancelled": ImportJob.objects.create(file_name="wrong_file.csv", status=Status.CANCELLED, **ended),
-        "running": ImportJob.objects.create(
-            file_name="spring.csv",
-            status=Status.RUNNING,
-            progress=4_000,
-            total=10_000,
-            step="reading",
-            rows=10_000,
-            heartbeat_at=now,
-            **{**common, "mapping": mapping, "started_at": now},
-        ),
-        "waiting": ImportJob.objects.create(
-            file_name="autumn.csv", status=Status.WAITING, mapping=mapping, rows=1210, **common
-        ),
+        "done": upload(person, "attentive_segments_export.csv", MIXED, start=True),
+        "ready": upload(person, "spring.csv", MIXED),
+        "unmatched": upload(person, "columns_unknown.csv", "a,b\n1,2\n3,4\n"),
+        "bytes": upload(person, "latin.csv", "Segment name;Link\nCaf\xe9 du matin;\nGen\xe8ve;\n".encode("latin-1")),
     }
-    ImportJob.objects.filter(pk=jobs["waiting"].pk).update(created_at=now - timedelta(minutes=4))
-    for job in jobs.values():
-        counts = {"created": 20, "updated": 2, "unchanged": 1, "errors": 3} if job is jobs["done"] else {}
-        ImportChannel.objects.create(job=job, channel=channel, **counts)
-    for line, value in ((4, "htp://x"), (9, "www.shop"), (12, "ftp://x")):
-        ImportRowError.objects.create(
-            job=jobs["done"],
-            line=line,
-            field="link",
-            column=3,
-            header="URL",
-            name=f"Row {line}",
-            value=value,
-            code="link_invalid",
-            message="Start the link with https:// so it can be opened.",
+    now = timezone.now()
+    left: dict[str, dict[str, Any]] = {
+        "failed": {
+            "status": Status.FAILED,
+            "code": "unclosed_quote",
+            "message": "A quotation mark in line 7 is never closed. Close it, then upload the file again.",
+            "error_line": 7,
+            "finished_at": now,
+        },
+        "cancelled": {"status": Status.CANCELLED, "finished_at": now},
+        "running": {
+            "status": Status.RUNNING,
+            "progress": 4_000,
+            "total": 10_000,
+            "step": "reading",
+            "heartbeat_at": now,
+        },
+        "waiting": {"status": Status.WAITING, "created_at": now - timedelta(minutes=4)},
+    }
+    for state, values in left.items():
+        if state in ("running", "cancelled", "failed"):
+            values = {"started_at": now, **values}
+        job = ImportJob.objects.create(
+            user=person, file_name=f"{state}.csv", header=["Segment name"], mapping={"name": {"column": 1}}, **values
         )
+        ImportChannel.objects.create(job=job, channel=channel)
+        jobs[state] = job
     return jobs
+
+
+def upload(person: Person, name: str, content: str | bytes, start: bool = False) -> ImportJob:
+    """Upload a file into SMS, and with `start` let it be imported by a worker."""
+    client = Client()
+    client.force_login(person)
+    file = SimpleUploadedFile(name, content.encode() if isinstance(content, str) else content, content_type="text/csv")
+    answer = client.post("/data/upload/", {"object_type": "segments", "channel": "sms", "file": file})
+    assert answer.status_code == 302, answer.content.decode()
+    job = ImportJob.objects.get(file_name=name)
+    if start:
+        client.post(reverse("imports:start", args=[job.pk]))
+        client.post(reverse("imports:start", args=[job.pk]))  # it leaves rows out: seen, and started all the same
+        while claimed := lease.claim("worker of the test"):
+            perform(claimed)
+        job.refresh_from_db()
+        assert job.status == Status.DONE, (job.status, job.message)
+    return job
 
 
 def of_segment(name: str) -> Callable[[Workspace], list[str]]:
@@ -187,6 +206,7 @@ PAGES: dict[str, Callable[[Workspace], list[str]]] = {
     "imports:upload": at("/data/upload/"),
     "imports:list": at("/data/imports/"),
     "imports:detail": of_jobs("imports:detail", "done", "failed", "cancelled", "running", "waiting"),
+    "imports:mapping": of_jobs("imports:mapping", "ready", "unmatched", "bytes"),
 }
 STRANGERS = {"account_login": ["/accounts/login/"], "no such page": ["/nowhere/"]}
 NO_PAGE = {  # answers no GET, or not with a page
