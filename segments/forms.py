@@ -51,7 +51,7 @@ class SegmentForm(forms.Form):
     saw; `anyway` is the segment of the same name beside which this one shall stand all the same.
     """
 
-    name = ValueField(values.clean_name, label="Segment name", widget=_text(required=True, autofocus=True))
+    name = ValueField(values.clean_name, label="Segment name", widget=_text(required=True))
     segment_id = ValueField(
         values.clean_segment_id,
         label="Segment ID",
@@ -79,6 +79,8 @@ class SegmentForm(forms.Form):
             initial |= {field: getattr(segment, field) for field in ("name", "segment_id", "link", "active")}
             initial["seen"] = segment.last_change_id
         super().__init__(data, initial=initial)
+        if data is None:  # else what is wrong comes first
+            self.fields["name"].widget.attrs["autofocus"] = True
 
     def segment_values(self) -> SegmentValues:
         """What the segment shall be, cleaned."""
