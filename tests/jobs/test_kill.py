@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 import pytest
@@ -27,6 +28,7 @@ from segments.values import SegmentValues
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+PATIENCE = 120  # seconds after which a worker hangs; never a measure of speed
 ROWS = 12_000  # three batches of stage
 BEFORE_COMMIT = (
     "stage:batch",
@@ -70,7 +72,7 @@ def job() -> ImportJob:
     writer.writerow(["Segment name", "Segment ID"])
     writer.writerows([f"Segment {number}", f"id-{number}"] for number in range(1, ROWS + 1))
     content = text.getvalue().encode()
-    job = ImportJob(file_name="segments.csv", size=len(content))
+    job = ImportJob(file_name="segments.csv", size=len(content), sha256=sha256(content).hexdigest())
     job.mapping = {"name": {"column": 1}, "segment_id": {"column": 2}, "link": {}, "active": {}}
     job.file = default_storage.save(f"imports/{job.pk}/upload", ContentFile(content))
     job.save()
@@ -94,7 +96,7 @@ def start(environment: dict[str, str]) -> Iterator[Start]:
     yield run
     for process in started:
         process.kill()
-        process.wait()
+        process.wait(PATIENCE)
         if process.stdout:
             process.stdout.close()
 
@@ -120,7 +122,7 @@ def test_worker_killed_before_the_commit_leaves_nothing_and_another_finishes(
 ) -> None:
     before = Catalogue.now()
     killed = start("--once", AA_KILL_AT=point)
-    out, _ = killed.communicate()
+    out, _ = killed.communicate(timeout=PATIENCE)
     assert out == f"SIGKILL at {point.partition('@')[0]}\n"
     assert killed.returncode == -signal.SIGKILL
     assert Catalogue.now() == before
@@ -128,7 +130,7 @@ def test_worker_killed_before_the_commit_leaves_nothing_and_another_finishes(
     assert job.status == Status.RUNNING
 
     Reaper(after=0).look()
-    assert start("--once").wait() == 0
+    assert start("--once").wait(PATIENCE) == 0
     assert_complete(job, before, attempt=2)
 
 
@@ -136,31 +138,31 @@ def test_worker_killed_before_the_commit_leaves_nothing_and_another_finishes(
 def test_worker_killed_after_the_commit_leaves_all_and_nothing_to_do(job: ImportJob, start: Start, point: str) -> None:
     before = Catalogue.now()
     killed = start("--once", AA_KILL_AT=point)
-    out, _ = killed.communicate()
+    out, _ = killed.communicate(timeout=PATIENCE)
     assert out == f"SIGKILL at {point}\n"
     assert_complete(job, before, attempt=1)
     assert Reaper(after=0).look() == []
-    assert start("--once").communicate()[0] == "0 done\n"
+    assert start("--once").communicate(timeout=PATIENCE)[0] == "0 done\n"
     assert_complete(job, before, attempt=1)
 
 
 def test_import_that_kills_its_worker_each_time_fails_after_three(job: ImportJob, start: Start) -> None:
     before = Catalogue.now()
     for _ in range(3):
-        assert start("--once", AA_KILL_AT="apply:written").wait() == -signal.SIGKILL
+        assert start("--once", AA_KILL_AT="apply:written").wait(PATIENCE) == -signal.SIGKILL
         Reaper(after=0).look()
     job.refresh_from_db()
     assert (job.status, job.code) == (Status.FAILED, "interrupted")
-    assert start("--once").communicate()[0] == "0 done\n"
+    assert start("--once").communicate(timeout=PATIENCE)[0] == "0 done\n"
     assert Catalogue.now() == before
 
 
 def test_check_killed_in_the_middle_is_finished_by_another(job: ImportJob, start: Start) -> None:
     before = Catalogue.now()
     ImportJob.objects.update(goal=Job.Goal.CHECK)
-    assert start("--once", AA_KILL_AT="stage:batch@2").wait() == -signal.SIGKILL
+    assert start("--once", AA_KILL_AT="stage:batch@2").wait(PATIENCE) == -signal.SIGKILL
     Reaper(after=0).look()
-    assert start("--once").wait() == 0
+    assert start("--once").wait(PATIENCE) == 0
     job.refresh_from_db()
     assert job.status == Status.READY
     assert Catalogue.now() == before
@@ -172,10 +174,10 @@ def test_worker_paused_in_stage_past_its_lease_writes_nothing_when_it_wakes(job:
     assert paused.stdout is not None
     assert paused.stdout.readline() == "SIGSTOP at stage:batch\n"
     Reaper(after=0).look()
-    assert start("--once").wait() == 0
+    assert start("--once").wait(PATIENCE) == 0
     assert_complete(job, before, attempt=2)
     paused.send_signal(signal.SIGCONT)
-    assert paused.wait() == 0
+    assert paused.wait(PATIENCE) == 0
     assert_complete(job, before, attempt=2)
 
 
@@ -193,10 +195,10 @@ if not settings.EMBEDDED:  # SQLite has no connection that could break
                 "WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
         worker.send_signal(signal.SIGCONT)
-        worker.wait()
+        worker.wait(PATIENCE)
         job.refresh_from_db()
         assert (job.status, job.attempt) == (Status.WAITING, 1)
         assert Catalogue.now() == before
         ImportJob.objects.update(not_before=None)
-        assert start("--once").wait() == 0
+        assert start("--once").wait(PATIENCE) == 0
         assert_complete(job, before, attempt=2)

@@ -26,6 +26,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 Queue = Callable[..., ImportJob]
 Start = Callable[..., subprocess.Popen[str]]
 
+PATIENCE = 120  # seconds after which a worker hangs; never a measure of speed
+
 # A worker whose imports only beat, for as long as a test wants: the file "go_on" is there.
 PROGRAM = """
 import os, sys, time, types
@@ -72,7 +74,7 @@ def start(environment: dict[str, str], go_on: Path) -> Iterator[Start]:
     yield run
     for process in started:
         process.kill()
-        process.wait()
+        process.wait(PATIENCE)
 
 
 def test_worker_does_all_jobs_that_wait(queue: Queue, pipeline: Any) -> None:
@@ -165,7 +167,7 @@ def test_stopped_worker_gives_its_job_back_after_the_grace(
     process = start("--grace", "0")
     until(lambda: ImportJob.objects.filter(step="reading"))
     process.send_signal(number)
-    assert process.wait() == 0
+    assert process.wait(PATIENCE) == 0
     job.refresh_from_db()
     assert (job.status, job.attempt) == (Status.WAITING, 0)
 
@@ -177,7 +179,7 @@ def test_stopped_worker_may_finish_within_the_grace(queue: Queue, start: Start, 
     until(lambda: ImportJob.objects.filter(step="reading"))
     process.send_signal(signal.SIGTERM)
     go_on.unlink()
-    assert process.wait() == 0
+    assert process.wait(PATIENCE) == 0
     job.refresh_from_db()
     young.refresh_from_db()
     assert (job.status, young.status) == (Status.DONE, Status.WAITING)
@@ -202,13 +204,13 @@ def test_idle_worker_stops_when_told_to(start: Start, until: Any) -> None:
     process = start()
     until(lambda: not worker_missing())
     process.send_signal(signal.SIGTERM)
-    assert process.wait() == 0
+    assert process.wait(PATIENCE) == 0
 
 
 def test_worker_goes_when_its_supervisor_has_gone(environment: dict[str, str], start: Start, queue: Queue) -> None:
     job = queue()
     environment[SUPERVISOR] = "1"  # not its parent: as if that had gone
-    assert start("--grace", "0").wait() == 0
+    assert start("--grace", "0").wait(PATIENCE) == 0
     job.refresh_from_db()
     assert job.status == Status.WAITING
 
@@ -218,10 +220,10 @@ def test_job_of_a_killed_worker_is_finished_by_another(queue: Queue, start: Star
     process = start()
     until(lambda: ImportJob.objects.filter(step="reading"))
     process.kill()
-    process.wait()
+    process.wait(PATIENCE)
     go_on.unlink()
     Reaper(after=0).look()
-    start("--once").wait()
+    start("--once").wait(PATIENCE)
     job.refresh_from_db()
     assert (job.status, job.attempt) == (Status.DONE, 2)
 
@@ -234,12 +236,12 @@ def test_worker_paused_past_its_lease_writes_nothing(queue: Queue, start: Start,
     try:
         Reaper(after=0).look()
         go_on.unlink()
-        start("--name", "other", "--once").wait()
+        start("--name", "other", "--once").wait(PATIENCE)
         job.refresh_from_db()
         assert (job.status, job.attempt) == (Status.DONE, 2)
         finished_at = job.finished_at
     finally:
         paused.send_signal(signal.SIGCONT)
-    assert paused.wait() == 0
+    assert paused.wait(PATIENCE) == 0
     job.refresh_from_db()
     assert (job.status, job.finished_at) == (Status.DONE, finished_at)
