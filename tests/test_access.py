@@ -70,10 +70,16 @@ EXPECTED = {
     "segments:edit": form(MARKETER, "slug", "segment", sent=422),
     "segments:status": posts(MARKETER, "slug", "segment", sent=302),
     "segments:delete": form(MARKETER, "slug", "segment", sent=302),
+    "segments:restore": posts(MARKETER, "slug", "segment", sent=400),
     "segments:undo": form(MARKETER, "change_set", sent=302),
+    "segments:activity": reads(VIEWER),
+    "segments:activity_export": reads(ADMIN),
+    "segments:change": reads(VIEWER, "change_set"),
+    "segments:being_undone": reads(VIEWER, "change_set", answer=302),
     "imports:upload": form(MARKETER, sent=422),
     "imports:sample": reads(VIEWER),
     "imports:list": reads(VIEWER),
+    "imports:of_change_set": reads(VIEWER, "change_set", answer=404),  # of an addition by hand
     "imports:mapping": form(MARKETER, "upload", sent=200),
     "imports:stop": posts(MARKETER, "upload", sent=302),
     "imports:start": posts(MARKETER, "upload", sent=302),
@@ -84,6 +90,8 @@ EXPECTED = {
     "account_logout": posts(EVERYBODY, sent=302),
     "account_change_password": form(ANY_ROLE, sent=200),
     "people:theme": posts(ANY_ROLE, sent=302, theme="dark"),
+    "health_live": reads(EVERYBODY),
+    "health_ready": reads(EVERYBODY, answer=503),  # no worker has been seen
 }
 # Django admin: what an Admin may do with each model; the rest is refused to Admins too.
 ACTIONS = {"changelist", "add", "change", "delete", "history"}
