@@ -34,9 +34,8 @@ def mapping(request: HttpRequest, pk: UUID) -> HttpResponse:
     if request.method != "POST":
         return _page(request, job, MappingForm.of_job(job, peek_at(job)))
     form = change(job, MappingForm(request.POST, peek_at(job)))
-    if not job.is_matching:
-        return _moved_on(request, job)
-    return _page(request, job, form)
+    job = _import(pk)
+    return _page(request, job, form) if job.is_matching else _moved_on(request, job)
 
 
 def change(job: ImportJob, form: MappingForm) -> MappingForm:
@@ -96,7 +95,6 @@ def start(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 def _page(request: HttpRequest, job: ImportJob, form: MappingForm) -> HttpResponse:
     """Show the page; to htmx its parts, but the whole form where the columns are others than before."""
-    job = _import(job.pk)
     context = {
         "job": job,
         "form": form,
