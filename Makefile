@@ -10,7 +10,7 @@ LOCK := $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --gener
 	--no-emit-find-links $(LOCK_OPTIONS)
 export UV_CUSTOM_COMPILE_COMMAND := make lock
 
-.PHONY: help run test lint corpus e2e axe shots bench lock installed installed-to-test
+.PHONY: help run test lint corpus e2e axe shots bench lock icons tabler installed installed-to-test
 
 help:  ## name the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*##/\1\t/p' Makefile | expand -t 12
@@ -43,6 +43,12 @@ lock: installed-to-test  ## pin requirements.txt anew (LOCK_OPTIONS=--upgrade ta
 	sed '/^# To test/,$$d' requirements.txt | $(LOCK) - --output-file requirements.lock
 	$(LOCK) requirements.txt --constraint requirements.lock --output-file requirements-test.lock
 	echo uv | $(LOCK) - --output-file requirements-uv.lock
+
+icons:  ## make the sprite of the icons that static/img/icons.txt names (needs npm)
+	@$(PYTHON) bin/icons
+
+tabler:  ## take from Tabler's style sheet what the pages use (needs npm)
+	@$(PYTHON) bin/tabler
 
 installed:
 	@$(PYTHON) bin/bootstrap.py requirements.lock

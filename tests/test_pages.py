@@ -17,6 +17,8 @@ from channels.models import ICONS
 ROOT = Path(settings.BASE_DIR)
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
 SPRITE = set(re.findall(r'id="i-([a-z0-9-]+)"', (ROOT / "static/img/icons.svg").read_text()))
+CLASS = re.compile(r"\.(-?[A-Za-z_][\w-]*)")
+UNSTYLED = {"from-"}  # the rest of the name is the source
 PAGES = {403: errors.forbidden, 404: errors.not_found, 413: errors.too_large, 500: errors.server_error}
 
 
@@ -43,6 +45,18 @@ def test_no_template_has_inline_code_or_style_or_another_host(template: Path) ->
 def test_every_icon_that_a_template_or_channel_names_is_in_the_sprite() -> None:
     named = {icon for path in TEMPLATES for icon in re.findall(r'{% icon "([a-z0-9-]+)"', path.read_text("utf-8"))}
     assert named | set(ICONS) <= SPRITE
+
+
+def test_every_class_of_a_template_is_in_a_style_sheet() -> None:
+    """Else it has a typing mistake, or is a class of Tabler used for the first time: run `make tabler`."""
+    used = {
+        name
+        for path in TEMPLATES
+        for value in re.findall(r'class="([^"]*)"', re.sub(r"{%.*?%}|{{.*?}}", " ", path.read_text("utf-8")))
+        for name in value.split()
+    }
+    styled = {name for path in (ROOT / "static").rglob("*.css") for name in CLASS.findall(path.read_text("utf-8"))}
+    assert used - styled - UNSTYLED == set()
 
 
 @pytest.mark.parametrize("status", PAGES)
