@@ -136,13 +136,16 @@ def raw_transaction() -> Iterator[None]:
 
 
 def _take_doubles_aside() -> int:
-    """Move every row whose key an earlier line has into aa_twice, and return how many they were."""
+    """Move every row whose key an earlier line has into aa_twice, and return how many they were.
+
+    The rows come first in the join: the other way round SQLite reads them all again for each double.
+    """
     with raw_transaction(), connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO aa_twice (line, of_line, name, segment_id, link, active) "
             "SELECT s.line, f.line, s.name, s.segment_id, s.link, s.active FROM "
-            "(SELECT key, min(line) AS line FROM aa_stage GROUP BY key HAVING count(*) > 1) f "
-            "JOIN aa_stage s ON s.key = f.key AND s.line > f.line"
+            "aa_stage s CROSS JOIN (SELECT key, min(line) AS line FROM aa_stage GROUP BY key HAVING count(*) > 1) f "
+            "WHERE f.key = s.key AND s.line > f.line"
         )
         twice: int = cursor.rowcount
         if twice:
