@@ -4,6 +4,7 @@ import random
 from dataclasses import dataclass
 
 import pytest
+from django.db import connection
 
 from channels.models import Channel
 from people.models import Person
@@ -249,6 +250,17 @@ def test_undoing_backwards_restores_every_state(email, seed):
         if undo is not None:
             changes.undo(undo, By())
         assert whole(email) == after, f"seed {seed}: an undo can be undone"
+
+
+def test_undo_of_the_first_import_of_a_new_database_leaves_nothing(email):
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("ALTER SEQUENCE segments_segment_id_seq RESTART")
+        else:
+            cursor.execute("DELETE FROM sqlite_sequence WHERE name = 'segments_segment'")
+    result, _ = run(lines("first", "second"), email)
+    changes.undo(result.change_set, By())
+    assert not Segment.objects.exists()
 
 
 def test_undo_keeps_what_was_edited_since_and_names_who(email):
