@@ -8,7 +8,7 @@ import json
 
 from django import forms
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBadRequest, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods, require_POST
@@ -18,8 +18,11 @@ from accessaudience.roles import MARKETER, role_required
 from channels.models import Channel
 from people.models import Person
 from segments import changes
-from segments.forms import OnceForm, SegmentForm
-from segments.models import ChangeSet, Segment
+from segments.forms import OnceForm, RestoreForm, SegmentForm
+from segments.history import LABELS, before, restorable, values_of
+from segments.history import in_words as value_in_words
+from segments.models import Change, ChangeSet, Segment
+from segments.values import SegmentValues
 from segments.views import list_context
 
 form_methods = require_http_methods(["GET", "HEAD", "POST"])
@@ -119,13 +122,17 @@ def delete(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """Ask, then delete a segment."""
     channel = get_object_or_404(Channel, slug=slug)
     form = OnceForm(sent(request))
-    if form.is_valid() and was_done(form):
+    segment = channel.segments.select_related("channel").filter(pk=pk).first()
+    if form.is_valid() and was_done(form):  # asked last: it may have been done while we looked for the segment
         return done(request, channel)
-    segment = load(slug, pk)
+    if segment is None:
+        raise Http404
     if not form.is_valid():
         return delete_page(request, segment, form)
     try:
         change_set = changes.delete(segment, by(request, form))
+    except changes.AlreadyDone:
+        return done(request, channel)
     except (changes.ChannelBusy, changes.EditedMeanwhile) as problem:
         form.add_error(None, in_words(problem))
         return delete_page(request, segment, form)
@@ -140,6 +147,39 @@ def delete_page(request: HttpRequest, segment: Segment, form: OnceForm) -> HttpR
         context |= list_context(request, segment.channel)
     template = "segments/segment_confirm_delete.html", "segments/_segment_confirm_delete.html"
     return render_fragment(request, *template, context, status=422 if form.is_bound else 200)
+
+
+@require_POST
+@role_required(MARKETER)
+def restore(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """Give a field of a segment back what it had before one of its changes: as an edit, which can be undone."""
+    segment = load(slug, pk)
+    form = RestoreForm(request.POST)
+    if not form.is_valid():
+        return HttpResponseBadRequest("This form names no change of the segment.")
+    change = get_object_or_404(Change, pk=form.cleaned_data["change"], segment=pk)
+    field = form.cleaned_data["field"]
+    if field in restorable(change, segment) and not was_done(form):
+        restore_field(request, segment, form, field, getattr(before(change), field))
+    return done(request, segment.channel, back=segment.get_absolute_url())
+
+
+def restore_field(request: HttpRequest, segment: Segment, form: RestoreForm, field: str, value: str | bool) -> None:
+    """Edit that one field, and say what came of it."""
+    wanted = SegmentValues(**{**values_of(segment)._asdict(), field: value})
+    try:
+        change_set = changes.edit(segment, wanted, by(request, form), form.cleaned_data["seen"])
+    except changes.IdentityTaken as taken:
+        what = "name" if field == "name" else "segment ID"
+        text = f"“{taken.existing.name}” has that {what} in {segment.channel} now, so nothing was restored."
+        messages.error(request, text)
+    except (changes.ChannelBusy, changes.EditedMeanwhile) as problem:
+        messages.error(request, in_words(problem))
+    except changes.AlreadyDone:
+        pass
+    else:
+        if change_set:
+            tell(request, f"{LABELS[field]} is “{value_in_words(field, value)}” again.", change_set)
 
 
 def load(slug: str, pk: int) -> Segment:

@@ -6,8 +6,9 @@ source of the rules. Must not know: requests, files.
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from io import StringIO
+from itertools import chain
 from typing import Any
 
 from segments.queries import SegmentQuerySet
@@ -28,15 +29,19 @@ def csv_pieces(segments: SegmentQuerySet) -> Iterator[str]:
 
     They do so because a row finds a segment by its ID first: then the labels meet what is left.
     """
+    return csv_of(HEADER, chain.from_iterable(_rows(segments.labelled(labelled)) for labelled in (False, True)))
+
+
+def csv_of(header: Iterable[str], rows: Iterable[list[str]]) -> Iterator[str]:
+    """A CSV file as spreadsheets read it best, a few thousand rows at a time; the cells are formula_safe already."""
     buffer = StringIO(newline="")
     writer = csv.writer(buffer, lineterminator="\r\n")
     buffer.write(BOM)
-    writer.writerow(HEADER)
-    for labelled in (False, True):
-        for number, row in enumerate(_rows(segments.labelled(labelled)), start=1):
-            writer.writerow(row)
-            if number % _BATCH == 0:
-                yield _take(buffer)
+    writer.writerow(header)
+    for number, row in enumerate(rows, start=1):
+        writer.writerow(row)
+        if number % _BATCH == 0:
+            yield _take(buffer)
     yield _take(buffer)
 
 

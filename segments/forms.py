@@ -222,3 +222,22 @@ class UndoForm(OnceForm):
     """Confirms an undo. `next` is the page to go back to; the view checks that it is one of ours."""
 
     next = forms.CharField(required=False, widget=forms.HiddenInput)
+
+
+class HistoryForm(forms.Form):
+    """Where a page of a segment's history begins; what is not understood is the beginning."""
+
+    before = forms.IntegerField(required=False, min_value=1)
+
+    @property
+    def before_change(self) -> int:
+        """The change before which the page begins; 0: it begins with the newest."""
+        return self.cleaned_data["before"] or 0 if self.is_valid() else 0
+
+
+class RestoreForm(OnceForm):
+    """Gives one field of a segment back what it had before a change; `seen` as in SegmentForm."""
+
+    change = forms.IntegerField(min_value=1)
+    field = forms.ChoiceField(choices=[(field, field) for field in SegmentValues._fields])
+    seen = forms.IntegerField()

@@ -21,14 +21,24 @@ class Difference(NamedTuple):
     label: str
     before: str
     after: str
+    field: str = ""  # of SegmentValues
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One change of a segment."""
+    """One change of a segment; `restorable` are the fields that could get back what they had before it."""
 
     change_set: ChangeSet
     differences: list[Difference]
+    change: int = 0
+    restorable: frozenset[str] = frozenset()
+
+
+class History(NamedTuple):
+    """Changes of a segment, newest first, and the change before which the older ones are (0 if there are none)."""
+
+    entries: list[Entry]
+    older: int
 
 
 def in_words(field: str, value: str | bool | None) -> str:
@@ -42,17 +52,52 @@ def differences(before: SegmentValues, after: SegmentValues) -> list[Difference]
     """Every field that differs."""
     pairs = zip(SegmentValues._fields, before, after, strict=True)
     return [
-        Difference(LABELS[field], in_words(field, was), in_words(field, now)) for field, was, now in pairs if was != now
+        Difference(LABELS[field], in_words(field, was), in_words(field, now), field)
+        for field, was, now in pairs
+        if was != now
     ]
 
 
-def history(segment: Segment, limit: int = LIMIT) -> list[Entry]:
-    """The newest `limit` changes of `segment`; the last is how it came in, unless there are more."""
-    changes = Change.objects.filter(segment=segment.pk).select_related("change_set__user")
-    found = [Entry(change.change_set, _of(change)) for change in changes.order_by("-change_set_id", "-pk")[:limit]]
-    if len(found) < limit:
-        found.append(Entry(segment.created_in, [Difference("Created", "", came_from(segment))]))
-    return found
+def history(segment: Segment, before_change: int = 0, limit: int = LIMIT) -> History:
+    """The newest `limit` changes of `segment`, or those next older than `before_change`; the last is how it came in."""
+    changes = Change.objects.filter(segment=segment.pk).select_related("change_set__user").order_by("-pk")
+    if before_change:
+        changes = changes.filter(pk__lt=before_change)
+    found = list(changes[: limit + 1])
+    entries = [
+        Entry(change.change_set, _of(change), change.pk, restorable(change, segment)) for change in found[:limit]
+    ]
+    if len(found) > limit:
+        return History(entries, found[limit - 1].pk)
+    return History([*entries, Entry(segment.created_in, [Difference("Created", "", came_from(segment))])], 0)
+
+
+def restorable(change: Change, segment: Segment) -> frozenset[str]:
+    """The fields of `segment` that could get back what they had before `change`, and have it not now.
+
+    An ID that was only a label cannot: a person who gives a segment an ID means one that identifies it.
+    """
+    if change.kind != Change.Kind.UPDATE:
+        return frozenset()
+    was_label = bool(change.before_segment_id) and bytes(change.before_identity_key[:1]) == b"n"
+    changed = {difference.field for difference in differences(before(change), after(change))}
+    differing = {difference.field for difference in differences(before(change), values_of(segment))}
+    return frozenset(changed & differing - ({"segment_id"} if was_label else set()))
+
+
+def before(change: Change) -> SegmentValues:
+    """The segment before `change`."""
+    return SegmentValues(change.before_name, change.before_segment_id, change.before_link, change.before_active)
+
+
+def after(change: Change) -> SegmentValues:
+    """The segment after `change`."""
+    return SegmentValues(change.after_name, change.after_segment_id, change.after_link, change.after_active)
+
+
+def values_of(segment: Segment) -> SegmentValues:
+    """The segment now."""
+    return SegmentValues(segment.name, segment.segment_id, segment.link, segment.active)
 
 
 def _of(change: Change) -> list[Difference]:
@@ -60,9 +105,7 @@ def _of(change: Change) -> list[Difference]:
         return [Difference("Deleted", change.before_name, "")]
     if change.kind == Change.Kind.INSERT:
         return [Difference("Brought back", "", change.after_name)]
-    before = SegmentValues(change.before_name, change.before_segment_id, change.before_link, change.before_active)
-    after = SegmentValues(change.after_name, change.after_segment_id, change.after_link, change.after_active)
-    return differences(before, after)
+    return differences(before(change), after(change))
 
 
 def came_from(segment: Segment) -> str:

@@ -13,6 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.urls import reverse
 
 from channels.models import Channel
+from jobs.models import ENDED, Job
 from segments.queries import SegmentQuerySet
 
 
@@ -237,3 +238,30 @@ class Change(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} {self.before_name}"
+
+
+class UndoJob(Job):
+    """An undo of so many segments that no web request waits for it. Smaller ones need no job.
+
+    `form_token` makes sending its form twice one job, and one change; a change set has at most one undo under way.
+    """
+
+    pipeline: ClassVar = "segments.undoing"
+
+    change_set = models.ForeignKey(ChangeSet, on_delete=models.PROTECT, related_name="undo_jobs")
+    undo = models.ForeignKey(ChangeSet, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    form_token = models.UUIDField(null=True, unique=True, editable=False)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=("change_set",), condition=~models.Q(status__in=ENDED), name="segments_one_undo_under_way"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"Undo of {self.change_set_id}"
+
+    def lanes(self) -> list[str]:
+        """The channels that it writes: no other job writes them meanwhile."""
+        return [f"channel:{pk}" for pk in self.change_set.channels.values_list("channel", flat=True)]

@@ -8,7 +8,6 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db.models import F, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods
@@ -16,22 +15,14 @@ from django.views.decorators.http import require_http_methods
 from accessaudience.roles import MARKETER, role_required
 from segments import changes
 from segments.change_views import by, own_url, tell
+from segments.deeds import NOUNS
 from segments.forms import UndoForm
 from segments.history import Difference, differences
 from segments.models import ChangeSet
+from segments.undoing import IN_REQUEST, NOTHING_LEFT, begin, is_under_way, size_of
 
 ACTS = ("kept", "restored", "removed")  # as the page offers to show them
 NAMES_PER_PAGE = 50
-NOUNS: dict[str, str] = {
-    ChangeSet.Kind.ADD: "addition",
-    ChangeSet.Kind.EDIT: "edit",
-    ChangeSet.Kind.STATUS: "change of status",
-    ChangeSet.Kind.DELETE: "deletion",
-    ChangeSet.Kind.IMPORT: "import",
-    ChangeSet.Kind.SYNC: "sync",
-    ChangeSet.Kind.BULK: "bulk action",
-    ChangeSet.Kind.UNDO: "undo",
-}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -42,9 +33,21 @@ def undo(request: HttpRequest, pk: int) -> HttpResponse:
     asked = request.POST or request.GET
     back = own_url(request, asked.get("next", ""), default=home_of(change_set))
     form = UndoForm(request.POST)
-    sure = form.is_valid() and (form.cleaned_data["form_token"] or segments_in(change_set) <= 1)
+    size = size_of(change_set)
+    sure = form.is_valid() and (form.cleaned_data["form_token"] or size <= 1)
+    if is_under_way(change_set):
+        return redirect("segments:change", pk)
     if request.method != "POST" or not sure:
         return undo_page(request, change_set, back)
+    if size > IN_REQUEST:
+        begin(change_set, by(request, form))
+        return redirect("segments:change", pk)
+    undo_now(request, change_set, form)
+    return redirect(back)
+
+
+def undo_now(request: HttpRequest, change_set: ChangeSet, form: UndoForm) -> None:
+    """Undo `change_set` in this request, and say what came of it."""
     try:
         undone = changes.undo(change_set, by(request, form))
     except changes.ChannelBusy as busy:
@@ -55,8 +58,7 @@ def undo(request: HttpRequest, pk: int) -> HttpResponse:
         if undone:
             tell(request, f"Undone: {change_set}", undone)
         else:
-            messages.warning(request, "Nothing was undone: what it changed has been changed again since.")
-    return redirect(back)
+            messages.warning(request, NOTHING_LEFT)
 
 
 def undo_page(request: HttpRequest, change_set: ChangeSet, back: str) -> HttpResponse:
@@ -102,12 +104,6 @@ def changed(row: changes.UndoRow) -> list[Difference]:
     if row.before is None:
         return []
     return differences(row.now, row.before) if row.act == "restored" else differences(row.before, row.now)
-
-
-def segments_in(change_set: ChangeSet) -> int:
-    """How many segments the set created, changed or deleted."""
-    total = change_set.channels.aggregate(total=Sum(F("created") + F("updated") + F("deleted")))["total"]
-    return total or 0
 
 
 def home_of(change_set: ChangeSet) -> str:

@@ -1,8 +1,8 @@
-"""Paths of the Segments tab, and of undoing a change."""
+"""Paths of the Segments tab, of Activity, and of undoing a change."""
 
 from django.urls import include, path
 
-from segments import change_views, undo_views, views
+from segments import activity_views, change_views, undo_views, views
 
 app_name = "segments"
 
@@ -13,10 +13,15 @@ of_channel = [
     path("<int:pk>/", views.detail, name="detail"),
     path("<int:pk>/edit/", change_views.edit, name="edit"),
     path("<int:pk>/status/", change_views.status, name="status"),
+    path("<int:pk>/restore/", change_views.restore, name="restore"),
     path("<int:pk>/delete/", change_views.delete, name="delete"),
 ]
 
 urlpatterns = [
     path("channels/<slug:slug>/segments/", include(of_channel)),
+    path("activity/", activity_views.activity, name="activity"),
+    path("activity/export/", activity_views.export, name="activity_export"),
+    path("activity/<int:pk>/", activity_views.change, name="change"),
+    path("activity/<int:pk>/undoing/", activity_views.being_undone, name="being_undone"),
     path("activity/<int:pk>/undo/", undo_views.undo, name="undo"),
 ]

@@ -6,6 +6,7 @@ segments.change_views.
 
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
@@ -15,7 +16,7 @@ from accessaudience.htmx import render_fragment, wants_fragment
 from accessaudience.roles import VIEWER, role_required
 from channels.models import Channel
 from segments.export import csv_pieces
-from segments.forms import FilterForm
+from segments.forms import FilterForm, HistoryForm
 from segments.history import history
 from segments.models import Segment
 from segments.pages import SIZES, page_of
@@ -77,7 +78,8 @@ def detail(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "segment": segment,
         "channel": segment.channel,
         "link": urlsplit(segment.link),
-        "history": history(segment),
+        "history": history(segment, HistoryForm(request.GET).before_change),
+        "token": uuid4,
     }
     return render_fragment(request, "segments/segment_detail.html", "segments/_segment_detail.html", context)
 

@@ -35,7 +35,8 @@ def test_says_which_line_of_which_file(as_viewer: Client, marketer: Person) -> N
     made = ChangeSetFactory(kind="import", label="lifecycle_core.csv", user=marketer)
     segment = SegmentFactory(from_csv=True, created_in=made, created_line=14)
     html = page(as_viewer, segment)
-    assert "Line 14 of <bdi>lifecycle_core.csv</bdi>" in html
+    link = f'<a class="link" href="/data/imports/of/{made.pk}/"><bdi>lifecycle_core.csv</bdi></a>'
+    assert f"Line 14 of {link}" in html
     assert "imported by Marketer Person" in html
     assert "lifecycle_core.csv, line 14" in html
 
@@ -51,7 +52,7 @@ def test_history_shows_each_field_before_and_after(as_viewer: Client, marketer: 
     changes.edit(segment, SegmentValues("new", "", "https://a.example", True), changes.By(marketer))
     changes.set_active(segment, False, changes.By(marketer))
     segment.refresh_from_db()
-    assert [[tuple(d) for d in entry.differences] for entry in history(segment)] == [
+    assert [[tuple(d)[:3] for d in entry.differences] for entry in history(segment).entries] == [
         [("Active status", "Active", "Inactive")],
         [("Segment name", "old", "new"), ("Segment ID", "x", "empty"), ("Link", "empty", "https://a.example")],
         [("Created", "", "Added by hand")],
@@ -64,7 +65,7 @@ def test_history_shows_each_field_before_and_after(as_viewer: Client, marketer: 
 def test_history_tells_of_a_deletion_undone(as_viewer: Client) -> None:
     segment = SegmentFactory(name="VIP")
     changes.undo(changes.delete(segment, changes.By()), changes.By())
-    labels = [entry.differences[0].label for entry in history(Segment.objects.get())]
+    labels = [entry.differences[0].label for entry in history(Segment.objects.get()).entries]
     assert labels == ["Brought back", "Deleted", "Created"]
 
 
@@ -72,8 +73,8 @@ def test_history_ends_at_its_limit(as_viewer: Client) -> None:
     segment = SegmentFactory()
     for number in range(4):
         changes.set_active(segment, bool(number % 2), changes.By())
-    assert len(history(segment, limit=3)) == 3
-    assert history(segment, limit=5)[-1].differences[0].label == "Created"
+    assert len(history(segment, limit=3).entries) == 3
+    assert history(segment, limit=5).entries[-1].differences[0].label == "Created"
 
 
 def test_label_is_explained(as_viewer: Client) -> None:

@@ -1,0 +1,121 @@
+"""What happened to segments, change set by change set, newest first: a page of it, and the export.
+
+Goes in: a QuerySet of change sets. Comes out: what each did in words and numbers, and whether it is undone, by a
+number of queries that does not depend on how much there is. Must not know: requests, templates.
+What one change set did, segment by segment, is segments.activity_names.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import date
+from typing import Any, NamedTuple
+
+from django.db.models import Exists, OuterRef, Prefetch, QuerySet
+from django.utils import timezone
+
+from jobs.models import ENDED
+from segments.deeds import Deed
+from segments.export import csv_of, formula_safe
+from segments.models import Change, ChangeSet, ChangeSetChannel, Segment, UndoJob
+
+PAGE = 50
+OF_ONE = (ChangeSet.Kind.EDIT, ChangeSet.Kind.STATUS, ChangeSet.Kind.DELETE)
+DEPTH = 6  # of undos of undos that are followed to see whether the first still holds
+
+ChangeSets = QuerySet[ChangeSet]
+
+
+class Page(NamedTuple):
+    """Deeds, newest first, and the ids from which the pages beside it go on (0 if there is none)."""
+
+    deeds: list[Deed]
+    newer_than: int
+    older_than: int
+
+    @property
+    def days(self) -> dict[str, list[Deed]]:
+        """The deeds by day, which is named as people do."""
+        found: dict[str, list[Deed]] = {}
+        for deed in self.deeds:
+            found.setdefault(_in_words(deed.day), []).append(deed)
+        return found
+
+
+def _in_words(day: date) -> str:
+    today = timezone.localdate()
+    if day == today:
+        return "Today"
+    return f"{day:%A}, {day.day} {day:%B}" if day.year == today.year else f"{day.day} {day:%B %Y}"
+
+
+def page_of(sets: ChangeSets, *, older_than: int = 0, newer_than: int = 0, size: int = PAGE) -> Page:
+    """Return a page of `sets`: the newest, or those next to a change set's id."""
+    rows = for_pages(sets)
+    if newer_than:
+        found = list(rows.filter(pk__gt=newer_than).order_by("pk")[: size + 1])
+        if len(found) <= size:
+            return page_of(sets, size=size)  # the first page, and whole
+        found = found[:size][::-1]
+        return Page(_deeds(found), found[0].pk, found[-1].pk)
+    if older_than:
+        rows = rows.filter(pk__lt=older_than)
+    found = list(rows.order_by("-pk")[: size + 1])
+    more, found = len(found) > size, found[:size]
+    return Page(_deeds(found), found[0].pk if older_than and found else 0, found[-1].pk if more else 0)
+
+
+def deed_of(change_set: ChangeSet) -> Deed:
+    """Return one change set as the pages tell of it."""
+    return _deeds(list(for_pages(ChangeSet.objects.filter(pk=change_set.pk))))[0]
+
+
+def is_undone(depth: int = DEPTH) -> Exists:
+    """Whether a change set is undone: by an undo that is not undone itself, and so on."""
+    undos = ChangeSet.objects.filter(undoes=OuterRef("pk")).order_by()
+    return Exists(undos.exclude(is_undone(depth - 1)) if depth else undos)
+
+
+def for_pages(sets: ChangeSets) -> Any:
+    """Those `sets` with all that a Deed shows, but for the change of those about one segment."""
+    counts = ChangeSetChannel.objects.select_related("channel").order_by("channel__position", "channel")
+    return (
+        sets.select_related("user", "undoes")
+        .prefetch_related(Prefetch("channels", counts))
+        .annotate(
+            is_undone=is_undone(),
+            being_undone=Exists(UndoJob.objects.filter(change_set=OuterRef("pk")).exclude(status__in=ENDED)),
+            first_there=Exists(Segment.objects.filter(pk=OuterRef("first_pk"))),
+        )
+    )
+
+
+def _deeds(sets: list[Any]) -> list[Deed]:
+    of_one = [each.pk for each in sets if each.kind in OF_ONE]
+    there = Exists(Segment.objects.filter(pk=OuterRef("segment")))
+    found = Change.objects.filter(change_set__in=of_one).annotate(there=there)
+    changes = {change.change_set_id: change for change in found}
+    return [Deed(each, list(each.channels.all()), changes.get(each.pk)) for each in sets]
+
+
+# The export
+
+HEADER = (
+    "Change set", "When", "Who", "By", "Kind", "What", "Channel", "Created", "Changed", "Deleted",
+    "Unchanged", "Skipped", "Errors", "Kept", "Undoes", "Undone",
+)  # fmt: skip
+_BATCH = 1_000
+
+
+def csv_pieces(sets: ChangeSets) -> Iterator[str]:
+    """Those `sets` as CSV, newest first, a row for each of their channels; however many there are."""
+    return csv_of(HEADER, _csv_rows(for_pages(sets).order_by("-pk").iterator(chunk_size=_BATCH)))
+
+
+def _csv_rows(sets: Iterable[Any]) -> Iterator[list[str]]:
+    for each in sets:
+        at = timezone.localtime(each.at).isoformat(timespec="seconds")
+        about = [at, each.user_name, each.get_via_display(), each.get_kind_display(), each.label]
+        end = [str(each.undoes_id or ""), "Yes" if each.is_undone else ""]
+        for counts in each.channels.all():
+            numbers = (counts.created, counts.updated, counts.deleted, counts.unchanged, counts.skipped, counts.errors)
+            texts = [*map(formula_safe, [*about, counts.channel.name])]
+            yield [str(each.pk), *texts, *map(str, numbers), str(counts.kept), *end]

@@ -1,0 +1,94 @@
+"""The search and filters above the Activity list.
+
+Goes in: GET data. Comes out: change sets. What is not understood is left out, never an error. Must not know: requests.
+"""
+
+from datetime import datetime, time, timedelta
+from typing import Any
+
+from django import forms
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from segments.models import ChangeSet
+
+NOBODY = "nobody"  # a schedule or the command line
+DATES = "dates"
+DAYS = {"today": 0, "week": 7, "month": 30}
+KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "imports": ("Imports", (ChangeSet.Kind.IMPORT,)),
+    "syncs": ("Klaviyo syncs", (ChangeSet.Kind.SYNC,)),
+    "additions": ("Additions", (ChangeSet.Kind.ADD,)),
+    "edits": ("Edits", (ChangeSet.Kind.EDIT, ChangeSet.Kind.STATUS)),
+    "bulk": ("Many at once", (ChangeSet.Kind.BULK,)),
+    "deletes": ("Deletes", (ChangeSet.Kind.DELETE,)),
+    "undo": ("Undo", (ChangeSet.Kind.UNDO,)),
+}
+
+
+class ActivityForm(forms.Form):
+    """Part of a segment's or file's name, who, which kind, which channel, when; and where a page begins."""
+
+    q = forms.CharField(required=False, max_length=255)
+    who = forms.RegexField(rf"^([0-9]{{1,18}}|{NOBODY})$", required=False)
+    kind = forms.ChoiceField(
+        required=False, choices=[("", "All kinds"), *((name, label) for name, (label, _) in KINDS.items())]
+    )
+    channel = forms.SlugField(required=False)
+    when = forms.ChoiceField(
+        required=False,
+        choices=[
+            ("", "Any time"),
+            ("today", "Today"),
+            ("week", "Last 7 days"),
+            ("month", "Last 30 days"),
+            (DATES, "Choose dates…"),
+        ],
+    )
+    since = forms.DateField(required=False)
+    until = forms.DateField(required=False)
+    older = forms.IntegerField(required=False, min_value=1)
+    newer = forms.IntegerField(required=False, min_value=1)
+
+    def __init__(self, data: Any) -> None:
+        super().__init__(data)
+        self.is_valid()
+
+    def get(self, field: str) -> Any:
+        """The cleaned value of `field`; nothing if it was not given, or not understood."""
+        return self.cleaned_data.get(field)
+
+    @property
+    def narrows(self) -> bool:
+        """Whether anything is filtered by."""
+        return any(self.get(field) for field in ("q", "who", "kind", "channel", "when"))
+
+    @property
+    def by_dates(self) -> bool:
+        """Whether the dates themselves are asked for."""
+        return bool(self.get("when") == DATES)
+
+    def matching(self) -> QuerySet[ChangeSet]:
+        """The change sets that match, in no order."""
+        sets = ChangeSet.objects.all()
+        if self.get("q"):
+            sets = sets.filter(label__icontains=self.get("q"))
+        if self.get("who"):
+            sets = sets.filter(user_name="") if self.get("who") == NOBODY else sets.filter(user=self.get("who"))
+        if self.get("kind"):
+            sets = sets.filter(kind__in=KINDS[self.get("kind")][1])
+        if self.get("channel"):
+            sets = sets.filter(channels__channel__slug=self.get("channel"))
+        return self._in_time(sets)
+
+    def _in_time(self, sets: QuerySet[ChangeSet]) -> QuerySet[ChangeSet]:
+        """Those of a range of days, as days are where the reader is."""
+        when = self.get("when")
+        today = timezone.localdate()
+        since = today - timedelta(days=DAYS[when]) if when in DAYS else self.get("since") if self.by_dates else None
+        until = self.get("until") if self.by_dates else None
+        if since:
+            sets = sets.filter(at__gte=timezone.make_aware(datetime.combine(since, time.min)))
+        if until:
+            sets = sets.filter(at__lt=timezone.make_aware(datetime.combine(until + timedelta(days=1), time.min)))
+        return sets
