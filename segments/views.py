@@ -57,6 +57,7 @@ def list_context(request: HttpRequest, channel: Channel) -> dict[str, Any]:
         "page_number": -(-page.start // size) + 1,
         "page_count": max(1, -(-count // size)),
         "path": channel.get_absolute_url(),
+        "others": Channel.objects.exclude(pk=channel.pk),  # asked for only where nothing matches
     }
 
 
