@@ -35,6 +35,12 @@ class Progress:
         return self.job.status == Status.RUNNING and self.job.step == WRITING
 
     @property
+    def writing(self) -> int:
+        """How many segments it writes: those that the check found to be created or updated, else all rows."""
+        totals = self.job.totals
+        return totals["created"] + totals["updated"] or self.job.total or self.job.rows
+
+    @property
     def percent(self) -> int:
         """How much of it is done."""
         return min(100, 100 * self.job.progress // self.job.total) if self.job.total else 0

@@ -41,8 +41,8 @@ def upload(as_marketer: Client) -> Callable[..., Any]:
 
 
 @pytest.fixture
-def uploaded(upload: Callable[..., Any]) -> Callable[..., ImportJob]:
-    """Upload a file that is good for it, and return its import, checked."""
+def uploaded(upload: Callable[..., Any], transactional_db: None) -> Callable[..., ImportJob]:
+    """Upload a file that is good for it, and return its import, checked: under a lease, whose thread must see it."""
 
     def send(content: bytes | str, **data: Any) -> ImportJob:
         answer = upload(content, **data)

@@ -17,7 +17,7 @@ from segments import changes
 from segments.models import Segment
 from segments.values import SegmentValues
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 HTMX = {"HX-Request": "true"}
 COLUMNS = b"Segment name,Segment ID,Link,Active\nVIP,v-1,https://example.com/1,yes\nLapsed,l-2,ftp://x,no\nAll,,,\n"

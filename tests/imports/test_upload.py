@@ -23,7 +23,7 @@ from imports.uploads import shown_name
 from jobs.models import Status
 from people.models import Person
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 UPLOAD = "/data/upload/"
 GOOD = b"Segment name,Segment ID\nVIP,v-1\n"
