@@ -74,6 +74,14 @@ def test_import_that_nobody_started_ends_and_says_why(make: Make, status: Status
     assert "after 30 days" in job.message
 
 
+def test_columns_of_a_removed_file_cannot_be_matched_any_more(make: Make) -> None:
+    job = make(status=Status.FAILED, goal=ImportJob.Goal.CHECK, finished_at=LONG_AGO)
+    remove_old_files()
+    job.refresh_from_db()
+    assert not job.is_matching
+    assert job.status == Status.CANCELLED
+
+
 @pytest.mark.parametrize("status", [Status.WAITING, Status.CHECKING, Status.RUNNING])
 def test_import_at_work_keeps_its_file_however_old_it_is(make: Make, status: Status) -> None:
     job = make(status=status, created_at=LONG_AGO)
