@@ -4,9 +4,14 @@ Goes in: a request that could not be answered. Comes out: a page that says what 
 was not changed and what to do. Must not know: any app of the project.
 """
 
+from collections.abc import ItemsView
+from types import FrameType
+from typing import Any
+
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils.cache import patch_vary_headers
+from django.views.debug import SafeExceptionReporterFilter
 
 
 def error_page(request: HttpRequest, status: int, template: str = "") -> HttpResponse:
@@ -41,3 +46,18 @@ def too_large(request: HttpRequest) -> HttpResponse:
 def server_error(request: HttpRequest) -> HttpResponse:
     """Return 500."""
     return error_page(request, 500)
+
+
+class ReportWithoutSecrets(SafeExceptionReporterFilter):
+    """Reports of errors, in mails and on the page of DEBUG, name no variables and nothing that was posted.
+
+    A key may be among them.
+    """
+
+    def get_post_parameters(self, request: HttpRequest | None) -> dict[str, str]:
+        """Return which fields were sent, each with stars."""
+        return {} if request is None else dict.fromkeys(request.POST, self.cleansed_substitute)
+
+    def get_traceback_frame_variables(self, request: HttpRequest | None, tb_frame: FrameType) -> ItemsView[str, Any]:
+        """Return no variables of a frame."""
+        return dict[str, Any]().items()

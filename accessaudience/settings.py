@@ -62,6 +62,7 @@ INSTALLED_APPS = [
     "channels",
     "segments",
     "imports",
+    "integrations",
     "accessaudience.apps.RoleAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -117,6 +118,7 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"  # an admin vouches for the address
 ACCOUNT_LOGOUT_REDIRECT_URL = LOGIN_URL
 CSRF_FAILURE_VIEW = "accessaudience.errors.csrf_failure"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "accessaudience.errors.ReportWithoutSecrets"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -171,6 +173,13 @@ IMPORT_MAX_COLUMNS = env.number("IMPORT_MAX_COLUMNS", default=500)
 IMPORT_MAX_CELL = env.number("IMPORT_MAX_CELL", default=131_072)
 IMPORT_CHECK_IN_REQUEST_BYTES = env.number("IMPORT_CHECK_IN_REQUEST_BYTES", default=256 * 1024, least=0)
 UPLOAD_RETENTION_DAYS = env.number("UPLOAD_RETENTION_DAYS", default=30)
+
+# Klaviyo: where its API is (never taken from a form), where its pages are, and the seconds that one of
+# its answers and a whole reading may take.
+KLAVIYO_API_BASE_URL = env.text("KLAVIYO_API_BASE_URL", default="https://a.klaviyo.com").rstrip("/")
+KLAVIYO_WEB_URL = env.text("KLAVIYO_WEB_URL", default="https://www.klaviyo.com").rstrip("/")
+KLAVIYO_TIMEOUT = env.number("KLAVIYO_TIMEOUT", default=30)
+KLAVIYO_PATIENCE = env.number("KLAVIYO_PATIENCE", default=600)
 
 # The limit of any other form.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024

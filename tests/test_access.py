@@ -22,6 +22,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from accessaudience.roles import ADMIN, MARKETER, ROLES, VIEWER
 from channels.models import Channel
 from imports.models import ImportJob
+from integrations.models import KlaviyoAccount
 from people.models import Person
 from segments import changes
 from segments.models import ChangeSet
@@ -86,6 +87,12 @@ EXPECTED = {
     "imports:cancel": posts(MARKETER, "ended", sent=302),
     "imports:detail": reads(VIEWER, "ended"),
     "imports:errors": reads(VIEWER, "ended"),
+    "integrations:list": reads(ADMIN),
+    "integrations:connect": form(ADMIN, sent=422),
+    "integrations:test_key": posts(ADMIN, sent=200),
+    "integrations:test": posts(ADMIN, "account", sent=302),
+    "integrations:key": form(ADMIN, "account", sent=422),
+    "integrations:disconnect": form(ADMIN, "account", sent=302),
     "account_login": replace(form(EVERYBODY, sent=200), once_in=302),
     "account_logout": posts(EVERYBODY, sent=302),
     "account_change_password": form(ANY_ROLE, sent=200),
@@ -155,8 +162,10 @@ def sample(marketer: Person) -> dict[str, Any]:
     client.post("/data/upload/", {"object_type": "segments", "channel": "sms", "file": file})
     ended = ImportJob.objects.create(file_name="broken.csv", user=marketer, status="failed", message="No header.")
     default_storage.save(f"imports/{ended.pk}/errors.csv", ContentFile(b"Segment name\n"))
+    account = KlaviyoAccount.objects.create(account_id="XyZ123", name="Fernhill", encrypted_key="cannot be read")
     return {
         "slug": channel.slug,
+        "account": account.pk,
         "channel": channel.pk,
         "content_type": ContentType.objects.get_for_model(Channel).pk,
         "app": "channels",

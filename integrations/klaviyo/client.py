@@ -123,9 +123,9 @@ class Klaviyo:
     def __init__(self, key: str, base_url: str, *, timeout: float = TIMEOUT, patience: float = PATIENCE) -> None:
         self._base = urlsplit(base_url)
         self._timeout = timeout
-        self._deadline = time.monotonic() + patience
         self._stop = threading.Event()
         self._endpoints = _endpoints(key, base_url.rstrip("/"))
+        self._deadline = time.monotonic() + patience  # not counting the second that Klaviyo's client takes to load
 
     def connection(self) -> Connection:
         """Return what the key opens, by three requests. Raises KlaviyoError if Klaviyo refuses the key itself."""

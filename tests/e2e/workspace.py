@@ -16,6 +16,8 @@ from django.utils import timezone
 
 from channels.models import Channel
 from imports.models import ImportChannel, ImportJob
+from integrations.models import KlaviyoAccount
+from integrations.secrets import Secret
 from jobs import lease
 from jobs.models import Status
 from jobs.runner import perform
@@ -78,6 +80,7 @@ class Workspace:
     segment: Segment | None = None
     change_set: ChangeSet | None = None
     jobs: dict[str, ImportJob] | None = None
+    account: KlaviyoAccount | None = None
 
 
 def fill(person: Person) -> Workspace:
@@ -94,7 +97,17 @@ def fill(person: Person) -> Workspace:
     for name in OFF:
         changes.set_active(Segment.objects.get(channel=email, name=name), False, by)
     segment.refresh_from_db()
-    return Workspace(person, segment, imported, jobs_of_every_state(person, sms))
+    return Workspace(person, segment, imported, jobs_of_every_state(person, sms), connected(person))
+
+
+def connected(person: Person) -> KlaviyoAccount:
+    """A connected account, whose key nothing asks."""
+    account = KlaviyoAccount(account_id="XyZ123", name="Fernhill Coffee", organisation="Fernhill Coffee Ltd")
+    account.scopes = ["accounts:read", "lists:read", "segments:read"]
+    account.connected_by, account.checked_at = person, timezone.now()
+    account.keep_key(Secret("pk_never_asked_4f2a"))
+    account.save()
+    return account
 
 
 def rows(segments: Iterable[tuple[str, str]]) -> Iterable[tuple[int, SegmentValues]]:
@@ -186,6 +199,11 @@ def of_jobs(name: str, *states: str) -> Callable[[Workspace], list[str]]:
     return lambda w: [reverse(name, args=[w.jobs[state].pk]) for state in states] if w.jobs else []
 
 
+def of_account(name: str) -> Callable[[Workspace], list[str]]:
+    """The page `name` of the connected account."""
+    return lambda w: [reverse(name, args=[w.account.pk])] if w.account else []
+
+
 def at(*paths: str) -> Callable[[Workspace], list[str]]:
     """Always these paths."""
     return lambda w: list(paths)
@@ -207,6 +225,10 @@ PAGES: dict[str, Callable[[Workspace], list[str]]] = {
     "imports:list": at("/data/imports/"),
     "imports:detail": of_jobs("imports:detail", "done", "failed", "cancelled", "running", "waiting"),
     "imports:mapping": of_jobs("imports:mapping", "ready", "unmatched", "bytes"),
+    "integrations:list": at("/integrations/"),
+    "integrations:connect": at("/integrations/klaviyo/"),
+    "integrations:key": of_account("integrations:key"),
+    "integrations:disconnect": of_account("integrations:disconnect"),
 }
 STRANGERS = {"account_login": ["/accounts/login/"], "no such page": ["/nowhere/"]}
 NO_PAGE = {  # answers no GET, or not with a page
@@ -219,6 +241,8 @@ NO_PAGE = {  # answers no GET, or not with a page
     "imports:stop",
     "imports:cancel",
     "imports:errors",
+    "integrations:test",
+    "integrations:test_key",
 }
 
 

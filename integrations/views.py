@@ -1,0 +1,170 @@
+"""Klaviyo accounts: connecting, testing, replacing a key, disconnecting. All of it is for Admins.
+
+Goes in: requests. Comes out: pages, or the fragments of them that htmx asks for. Syncs are in
+integrations.sync_views. A private key comes in here and leaves as a Secret: no page shows it again.
+"""
+
+from typing import Any, cast
+
+from django.contrib import messages
+from django.db.models import OuterRef, Subquery
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from accessaudience.htmx import render_fragment
+from accessaudience.roles import ADMIN, role_required
+from channels.models import Channel
+from integrations import accounts
+from integrations.forms import ConnectForm, KeyForm, ReplaceKeyForm
+from integrations.klaviyo.client import SCOPES, WORDS, Connection, KlaviyoError
+from integrations.models import ChannelSync, KlaviyoAccount, SyncJob
+from integrations.schedule import due_at
+from integrations.secrets import Unreadable
+from people.models import Person
+
+form_methods = require_http_methods(["GET", "HEAD", "POST"])
+UNREADABLE = "This server cannot read the stored key any more: ENCRYPTION_KEYS was changed. Replace the key."
+
+
+@require_safe
+@role_required(ADMIN)
+def account_list(request: HttpRequest) -> HttpResponse:
+    """Show the connected accounts, and what each channel takes from them."""
+    connected = KlaviyoAccount.objects.connected().select_related("connected_by")
+    context = {"accounts": connected, "channels": channel_rows(), "scopes": SCOPES.values()}
+    return render(request, "integrations/account_list.html", context)
+
+
+def channel_rows() -> list[dict[str, Any]]:
+    """Return each channel with its settings, its newest sync, and when the next is due."""
+    newest = SyncJob.objects.syncs().filter(channel=OuterRef("pk")).values("pk")[:1]
+    channels = list(Channel.objects.annotate(newest_sync=Subquery(newest)))
+    syncs = SyncJob.objects.in_bulk([each.newest_sync for each in channels if each.newest_sync])
+    settings = {each.channel_id: each for each in ChannelSync.objects.select_related("account")}
+    return [
+        {
+            "channel": channel,
+            "setting": setting,
+            "last": syncs.get(channel.newest_sync),
+            "due": due_at(setting) if setting else None,
+        }
+        for channel in channels
+        for setting in [settings.get(channel.pk)]
+    ]
+
+
+@form_methods
+@role_required(ADMIN)
+@sensitive_post_parameters("key")
+def connect(request: HttpRequest) -> HttpResponse:
+    """Connect an account by its private key, or show the form for it."""
+    form = ConnectForm(request.POST if request.method == "POST" else None)
+    if form.is_valid():
+        user = cast(Person, request.user)
+        try:
+            account = accounts.connect(form.cleaned_data["key"], form.cleaned_data["name"], user)
+        except KlaviyoError as error:
+            form.add_error("key", error.message)
+        else:
+            messages.success(request, f"“{account}” is connected.")
+            return redirect("integrations:list")
+    return _connect_page(request, form)
+
+
+def _connect_page(request: HttpRequest, form: ConnectForm, **more: Any) -> HttpResponse:
+    context = {"form": form, "scopes": SCOPES.values(), **more}
+    status = 422 if form.is_bound and form.errors else 200
+    return render(request, "integrations/account_form.html", context, status=status)
+
+
+@require_POST
+@role_required(ADMIN)
+@sensitive_post_parameters("key")
+def test_key(request: HttpRequest) -> HttpResponse:
+    """Say what a pasted key opens: the account, and which permissions it has. Nothing is kept."""
+    form = ConnectForm(request.POST)
+    result = test_of(form)
+    context = {"form": form, "scopes": SCOPES.values(), "result": result}
+    return render_fragment(request, "integrations/account_form.html", "integrations/_key_result.html", context)
+
+
+@sensitive_variables()
+def test_of(form: KeyForm) -> dict[str, Any]:
+    """Return what "Test connection" shows: the connection, or why there is none."""
+    if not form.is_valid():
+        return {"error": form.errors["key"][0]}
+    try:
+        return shown(accounts.look(form.cleaned_data["key"]))
+    except KlaviyoError as error:
+        return {"error": error.message}
+
+
+def shown(connection: Connection) -> dict[str, Any]:
+    """Return a connection in the words of the page."""
+    checks = [(WORDS[kind], scope in connection.scopes) for kind, scope in SCOPES.items()]
+    return {"connection": connection, "checks": checks, "lacks": [word for word, there in checks if not there]}
+
+
+@require_POST
+@role_required(ADMIN)
+def test(request: HttpRequest, pk: int) -> HttpResponse:
+    """Ask Klaviyo what the stored key of an account opens now."""
+    account = _account(pk)
+    try:
+        connection = accounts.check(account)
+    except KlaviyoError as error:
+        messages.error(request, error.message)
+    except Unreadable:
+        messages.error(request, UNREADABLE)
+    else:
+        if connection.missing:
+            messages.error(request, f"The key works, but lacks {', '.join(connection.missing)}. Replace it.")
+        elif connection.account and connection.account.id != account.account_id:
+            messages.error(request, f"The key opens another account now: “{connection.account.name}”.")
+        else:
+            messages.success(request, f"“{account}” answers, with all permissions.")
+    return redirect("integrations:list")
+
+
+@form_methods
+@role_required(ADMIN)
+@sensitive_post_parameters("key", "password")
+def replace_key(request: HttpRequest, pk: int) -> HttpResponse:
+    """Replace the key of an account, after the password was given again."""
+    account = _account(pk)
+    user = cast(Person, request.user)
+    form = ReplaceKeyForm(request.POST if request.method == "POST" else None, user=user)
+    if form.is_valid():
+        try:
+            accounts.connect(form.cleaned_data["key"], "", user, replacing=account)
+        except KlaviyoError as error:
+            form.add_error("key", error.message)
+        except accounts.OtherAccount as other:
+            form.add_error(
+                "key",
+                f"This key opens “{other.name}”, not “{account.organisation}”. Connect that as an account of its own.",
+            )
+        else:
+            messages.success(request, f"The key of “{account}” is replaced.")
+            return redirect("integrations:list")
+    context = {"form": form, "account": account, "scopes": SCOPES.values()}
+    return render(request, "integrations/account_key.html", context, status=422 if form.errors else 200)
+
+
+@form_methods
+@role_required(ADMIN)
+def disconnect(request: HttpRequest, pk: int) -> HttpResponse:
+    """Ask, then forget the key of an account. Its segments stay."""
+    account = _account(pk)
+    if request.method == "POST":
+        account.forget_key()
+        messages.success(request, f"“{account}” is disconnected, and its key is deleted here. Its segments stay.")
+        return redirect("integrations:list")
+    channels = Channel.objects.filter(klaviyo__account=account)
+    return render(request, "integrations/account_confirm_disconnect.html", {"account": account, "channels": channels})
+
+
+def _account(pk: int) -> KlaviyoAccount:
+    return get_object_or_404(KlaviyoAccount.objects.connected(), pk=pk)
