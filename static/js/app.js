@@ -29,10 +29,15 @@ function closeDialog(dialog, ask) {
   dialog.close();
 }
 
-panel?.addEventListener("cancel", (event) => {
-  event.preventDefault(); // Esc
-  closeDialog(event.target, true);
-});
+// Neither event of a dialog bubbles, so both are caught on their way down.
+panel?.addEventListener(
+  "cancel",
+  (event) => {
+    event.preventDefault(); // Esc
+    closeDialog(event.target, true);
+  },
+  true,
+);
 panel?.addEventListener("close", () => panel.replaceChildren(), true);
 panel?.addEventListener("click", (event) => {
   const closer = event.target.closest("[data-close]"); // a link back to the page, so that it works without this file
