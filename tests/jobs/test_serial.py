@@ -1,6 +1,6 @@
-"""Imports, edits and undos at the same time, workers killed among them: as if one after the other.
+"""Imports, syncs, edits and undos at the same time, workers killed among them: as if one after the other.
 
-Eight worker processes do imports into the same channels while people edit and undo; two of the workers
+Eight worker processes do imports into the same channels while people sync, edit and undo; two of the workers
 die at random points. Afterwards the change sets are done again, one after the other in the order of
 their numbers, in other channels: the same segments and the same counts must come out. The seed is
 printed; AA_SEED gives one, AA_ROUNDS asks for more than one round.
@@ -32,6 +32,7 @@ from imports.models import ImportJob
 from jobs.lease import Reaper
 from jobs.models import ENDED, Lane, Status
 from segments import changes
+from segments.changes import Fetched
 from segments.models import Change, ChangeSet, Segment, Source
 from segments.values import SegmentValues
 
@@ -46,6 +47,7 @@ POINTS = ("stage:batch", "stage:loaded", "apply:planned", "apply:written", "job:
 DEAD_AFTER = 10.0  # seconds without a heartbeat
 PATIENCE = 300  # seconds; never a measure of speed
 SLUGS = ("email", "sms")
+ACCOUNT = 1
 
 
 def some_values(chance: random.Random) -> SegmentValues:
@@ -53,6 +55,22 @@ def some_values(chance: random.Random) -> SegmentValues:
     return SegmentValues(
         chance.choice(NAMES), chance.choice(IDS), chance.choice(["", "https://example.com/a"]), chance.random() < 0.7
     )
+
+
+def some_objects(chance: random.Random) -> list[Fetched]:
+    """Return what a Klaviyo account may hold: segments and lists, some under names and IDs that are here."""
+    ids = chance.sample(range(40), chance.randrange(1, 20))
+    link = "https://www.klaviyo.com/lists/{}"
+    return [
+        Fetched(SegmentValues(chance.choice(NAMES), f"id-{pk}", link.format(pk), True), ("list", "segment")[pk % 2])
+        for pk in ids
+    ]
+
+
+def sync(channel: Channel, objects: list[Fetched]) -> ChangeSet:
+    """Write what the account holds into `channel`."""
+    with changes.stage_sync(list(enumerate(objects, 1))) as staged:
+        return changes.apply_sync(staged, channel, ACCOUNT, by=changes.By()).change_set
 
 
 class Upload:
@@ -81,13 +99,14 @@ class Upload:
 
 
 class Editor(threading.Thread):
-    """Somebody who adds, edits, switches, deletes and undoes until the imports are over."""
+    """Somebody who adds, edits, switches, deletes, syncs and undoes until the imports are over."""
 
     def __init__(self, seed: int, over: threading.Event) -> None:
         super().__init__()
         self.chance = random.Random(seed)
         self.over = over
         self.added: dict[int, SegmentValues] = {}  # by change set
+        self.synced: dict[int, list[Fetched]] = {}  # by change set
         self.fault: BaseException | None = None
 
     def run(self) -> None:
@@ -105,11 +124,14 @@ class Editor(threading.Thread):
         """Do one thing."""
         by = changes.By()
         segment = Segment.objects.filter(channel__slug__in=SLUGS).select_related("channel").order_by("?").first()
-        act = self.chance.choice(["add", "edit", "switch", "delete", "undo"])
+        act = self.chance.choice(["add", "edit", "switch", "delete", "sync", "undo"])
         if act == "add" or segment is None:
             values = some_values(self.chance)
             added = changes.add(Channel.objects.get(slug=self.chance.choice(SLUGS)), values, by)
             self.added[added.created_in_id] = values
+        elif act == "sync":
+            objects = some_objects(self.chance)
+            self.synced[sync(segment.channel, objects).pk] = objects
         elif act == "edit":
             changes.edit(segment, some_values(self.chance), by)
         elif act == "switch":
@@ -123,9 +145,10 @@ class Editor(threading.Thread):
 class Twins:
     """Other channels, in which the change sets of the real ones are done again."""
 
-    def __init__(self, uploads: dict[int, Upload], added: dict[int, SegmentValues]) -> None:
+    def __init__(self, uploads: dict[int, Upload], editors: list[Editor]) -> None:
         self.uploads = uploads
-        self.added = added
+        self.added = {pk: values for editor in editors for pk, values in editor.added.items()}
+        self.synced = {pk: objects for editor in editors for pk, objects in editor.synced.items()}
         self.channels = {
             slug: Channel.objects.create(name=f"Twin {slug} {SEED}", slug=f"twin-{slug}") for slug in SLUGS
         }
@@ -141,6 +164,8 @@ class Twins:
             undone = self.sets[change_set.undoes_id or 0]
             assert undone
             twin = changes.undo(undone, by)
+        elif kind == ChangeSet.Kind.SYNC:
+            twin = sync(self.channels[change_set.channels.get().channel.slug], self.synced[change_set.pk])
         elif kind == ChangeSet.Kind.ADD:
             slug = change_set.channels.get().channel.slug
             twin = changes.add(self.channels[slug], self.added[change_set.pk], by).created_in
@@ -182,9 +207,9 @@ def counts_of(change_set: ChangeSet) -> list[tuple[Any, ...]]:
 
 def catalogue(channel: Channel) -> list[tuple[Any, ...]]:
     """Return all segments of the channel."""
-    rows = channel.segments.order_by("identity_key").values_list(
-        "identity_key", "name", "segment_id", "link", "active", "source", "created_line"
-    )
+    fields = ("identity_key", "name", "segment_id", "link", "active", "source", "created_line")
+    klaviyo = ("klaviyo_id", "klaviyo_kind", "synced_name", "synced_link")
+    rows = channel.segments.order_by("identity_key").values_list(*fields, *klaviyo)
     return [(bytes(key), *values) for key, *values in rows]
 
 
@@ -226,7 +251,7 @@ def test_all_at_once_is_as_if_one_after_the_other(
 
     of_set = {job.change_set_id: uploads[job.pk] for job in ImportJob.objects.all() if job.change_set_id}
     assert len(of_set) == IMPORTS
-    twins = Twins(of_set, {pk: values for editor in editors for pk, values in editor.added.items()})
+    twins = Twins(of_set, editors)
     for change_set in list(ChangeSet.objects.order_by("pk")):
         twins.do_again(change_set)
     done = Counter(ChangeSet.objects.filter(pk__in=twins.sets).values_list("kind", flat=True))
