@@ -107,10 +107,11 @@ class Table:
         left = self.limits.rows + 1  # and the header
         delimiter = self.dialect.delimiter or _NEVER
         records = csv.reader(source, delimiter=delimiter, strict=True)
+        following = lines.record
         try:
             for cells in records:
-                line = lines.record
-                lines.record = records.line_num + above + 1
+                line, following = following, records.line_num + above + 1
+                lines.record = following
                 if lines.signed:
                     cells = [cell[1:] if cell.startswith("'") and SIGNED.match(cell) else cell for cell in cells]
                 if not cells or (cells[0][:1] in _MAY_BE_BLANK and not last_filled(cells)):
