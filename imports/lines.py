@@ -14,7 +14,8 @@ from imports.dialect import CHUNK, decoder, undecodable
 # A record longer than this is a quote or a line end gone wrong. Eight of the longest cells fit.
 MAX_RECORD = 1024 * 1024
 
-SIGNED = re.compile("'+[=+\\-@\t\r\n\0\uff1d\uff0b\uff0d\uff20]")  # RULES.md "Going out again"
+# The look behind keeps a long run of ' from being tried from each of them.
+SIGNED = re.compile("(?<!')'++[=+\\-@\t\r\n\0\uff1d\uff0b\uff0d\uff20]")  # RULES.md "Going out again"
 
 
 class Lines:

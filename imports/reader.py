@@ -84,7 +84,8 @@ class Table:
 
     def _named(self, cells: list[str]) -> list[str]:
         """Return the header in `cells`: single spaces, without the trailing columns that hold nothing at all."""
-        header = [" ".join(cell.strip(AT_ENDS).split()) for cell in cells]
+        # A header is a label, and no database stores a NUL.
+        header = [" ".join(cell.strip(AT_ENDS).split()).replace("\0", "␀") for cell in cells]
         width = last_filled(header)
         if width < len(header):
             used = (last_filled(row) for _line, row in self.rows() if len(row) > width)
@@ -116,11 +117,13 @@ class Table:
                     cells = [cell[1:] if cell.startswith("'") and SIGNED.match(cell) else cell for cell in cells]
                 if not cells or (cells[0][:1] in _MAY_BE_BLANK and not last_filled(cells)):
                     self.blank += 1
+                    if self.blank <= self.limits.rows:
+                        continue
+                elif left:
+                    left -= 1
+                    yield line, cells
                     continue
-                left -= 1
-                if left < 0:
-                    raise too_many_rows(line, self.limits.rows)
-                yield line, cells
+                raise too_many_rows(line, self.limits.rows)
         except csv.Error:
             lines.cut = lines.cut or lines.record
         if lines.cut:

@@ -144,6 +144,38 @@ def test_the_limit_of_rows_counts_rows_that_are_not_blank() -> None:
     assert refused("Name\na\n\nb\nc\nd\n", limits) == ("too_many_rows", 6)
 
 
+def test_blank_rows_have_the_same_limit_for_themselves() -> None:
+    limits = Limits(rows=3)
+    assert len(list(table("Name\na\n\nb\n\nc\n\n", limits).rows())) == 3
+    assert refused("Name\na\n\n\n\n\n", limits) == ("too_many_rows", 6)
+    assert refused("\n\n\n\nName\na\n", limits) == ("too_many_rows", 4)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Name\n" + "'" * 120_000,
+        "Name\n" + "','" * 40_000,
+        "Name\n" + '"' * 120_000,
+        '",' * 30_000 + "\nVIP\n",
+        "<!---->" * 9_000 + "\nVIP\n",
+        " " * 60_000 + "<\nVIP\n",
+    ],
+)
+def test_runs_of_one_sign_take_no_longer_than_other_text(text: str) -> None:
+    """There is nothing to see but that this ends: patterns that try again from each sign would not."""
+    refusal = None
+    try:
+        list(table(text).rows())
+    except UnreadableFile as error:
+        refusal = error
+    assert refusal is None or refusal.message
+
+
+def test_a_header_has_no_nul_which_no_database_stores() -> None:
+    assert table("Na\0me,ID\nVIP,1\n").header == ["Na␀me", "ID"]
+
+
 @pytest.mark.parametrize(
     ("cell", "read"),
     [

@@ -131,7 +131,7 @@ class Command(BaseCommand):
             result["import"] = None
             _forget(job)
         if options["json"]:
-            self.stdout.write(json.dumps(result, ensure_ascii=False))
+            self.stdout.write(json.dumps(result))
         if error:
             raise CommandError(error.message, returncode=COULD_NOT)
         if not options["json"]:
