@@ -107,7 +107,8 @@ KNOWN = (
 )
 GONE = (
     f"{KNOWN} AND NOT EXISTS (SELECT 1 FROM aa_stage s JOIN aa_kind k ON k.line = s.line "
-    "WHERE s.segment_id = g.klaviyo_id AND k.kind = g.klaviyo_kind)"
+    "WHERE s.segment_id = g.klaviyo_id AND k.kind = g.klaviyo_kind) "
+    "AND NOT EXISTS (SELECT 1 FROM aa_unusable x WHERE x.klaviyo_id = g.klaviyo_id AND x.kind = g.klaviyo_kind)"
 )
 
 _KEPT = ", ".join(Change.KEPT)
@@ -221,12 +222,16 @@ class SyncResult:
 
 
 @contextmanager
-def stage_sync(fetched: Iterable[tuple[int, Fetched]]) -> Iterator[Staged]:
-    """Load what Klaviyo has into this connection's temporary tables; they are dropped at the end."""
+def stage_sync(fetched: Iterable[tuple[int, Fetched]], unusable: Iterable[tuple[str, str]] = ()) -> Iterator[Staged]:
+    """Load what Klaviyo has into this connection's temporary tables; they are dropped at the end.
+
+    `unusable` are (kind, Klaviyo ID) of what it has and nobody could clean: errors, but not gone from there.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             "CREATE TEMPORARY TABLE aa_kind (line integer PRIMARY KEY, kind text NOT NULL, state text NOT NULL)"
         )
+        cursor.execute("CREATE TEMPORARY TABLE aa_unusable (kind text NOT NULL, klaviyo_id text NOT NULL)")
     try:
         objects = list(fetched)
         with raw_transaction(), connection.cursor() as cursor:
@@ -234,10 +239,11 @@ def stage_sync(fetched: Iterable[tuple[int, Fetched]]) -> Iterator[Staged]:
                 "INSERT INTO aa_kind (line, kind, state) VALUES (%s, %s, %s)",
                 [(line, one.kind, one.state) for line, one in objects],
             )
+            cursor.executemany("INSERT INTO aa_unusable (kind, klaviyo_id) VALUES (%s, %s)", list(unusable))
         with stage((line, one.values) for line, one in objects) as staged:
             yield staged
     finally:
-        drop_tables("aa_kind")
+        drop_tables("aa_kind", "aa_unusable")
 
 
 @contextmanager
@@ -266,12 +272,14 @@ def _count(cursor: Any, staged: Staged, parameters: dict[str, Any]) -> SyncCount
     (known,) = cursor.fetchone()
     cursor.execute(f"SELECT count(*) FROM segments_segment g WHERE {GONE}", parameters)
     (missing,) = cursor.fetchone()
+    cursor.execute("SELECT count(*) FROM aa_unusable")
+    (unusable,) = cursor.fetchone()
     return SyncCounts(
         created=created,
         updated=found.get("u", 0),
         unchanged=found.get("=", 0),
         protected=found.get("p", 0),
-        errors=found.get("e", 0) + staged.twice,
+        errors=found.get("e", 0) + staged.twice + unusable,
         returned=int(returned),
         missing=missing,
         known=known,

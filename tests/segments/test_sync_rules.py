@@ -215,3 +215,12 @@ def test_a_guard_that_raises_writes_nothing(email):
     with changes.stage_sync(iter(())) as staged, pytest.raises(RuntimeError, match="1 of 1 would be gone"):
         changes.apply_sync(staged, email, ACCOUNT, by=By(), report=guard)
     assert whole(email) == before
+
+
+def test_what_klaviyo_has_but_cannot_be_cleaned_is_an_error_and_not_gone(email):
+    sync(email, klaviyo("VIP", "k1"), klaviyo("News", "k2", "list"))
+    before = whole(email)
+    with changes.stage_sync([(1, klaviyo("VIP", "k1"))], unusable=[("list", "k2"), ("segment", "")]) as staged:
+        result = changes.apply_sync(staged, email, ACCOUNT, by=By())
+    assert (result.counts.errors, result.counts.unchanged, result.counts.missing) == (2, 1, 0)
+    assert whole(email) == before
