@@ -14,7 +14,6 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "accessaudience.settings")
 from django.conf import settings  # noqa: E402
 
 worker_class = "gthread"
-workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 threads = 4
 timeout = 60  # of silence of a whole worker process, not of a request
 graceful_timeout = 30
@@ -23,6 +22,7 @@ loglevel = "warning"
 access_log_format = "%(m)s %(U)s %(s)s, %(b)s bytes, %(M)s ms"  # no query string: it holds what people search for
 try:
     logconfig_dict = settings.LOGGING
+    workers = settings.WEB_CONCURRENCY
 except ImproperlyConfigured as error:
     sys.exit(str(error))
 

@@ -11,20 +11,15 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 YES = ("true", "1", "yes", "on")
-ENGINES = ("django.db.backends.sqlite3", "django.db.backends.postgresql")
+SCHEMES = ("sqlite:///", "postgres://", "postgresql://")
 NO = ("false", "0", "no", "off")
 
 
-class Environment(environ.Env):  # type: ignore[misc]  # environ has no types
-    """django-environ's reader, refusing what it would guess at; `names` are those that were read."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.names: set[str] = set()
+class Environment(environ.Env):  # type: ignore[misc]  # it has no types
+    """django-environ's reader, refusing what it would guess at."""
 
     def text(self, name: str, default: str = "") -> str:
         """Return the text, without spaces around it; a blank one counts as not set."""
-        self.names.add(name)
         return str(self.str(name, default="")).strip() or default
 
     def choice(self, name: str, choices: Iterable[str], default: str) -> str:
@@ -57,12 +52,11 @@ class Environment(environ.Env):  # type: ignore[misc]  # environ has no types
         """Return Django's settings of a database, from an address of SQLite or PostgreSQL."""
         address = self.text(name, default)
         try:
-            found = dict(self.db_url_config(address))
+            if address.startswith(SCHEMES):
+                return dict(self.db_url_config(address))
         except (ValueError, ImproperlyConfigured):
-            found = {}
-        if found.get("ENGINE") not in ENGINES:
-            raise ImproperlyConfigured(
-                f"{name} must be like sqlite:////folder/file.sqlite3 or postgres://user:password@host:5432/name: "
-                "no other database is supported."
-            )
-        return found
+            pass  # said below
+        raise ImproperlyConfigured(
+            f"{name} must be like sqlite:////folder/file.sqlite3 or postgres://user:password@host:5432/name: "
+            "no other database is supported."
+        )

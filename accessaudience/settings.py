@@ -199,6 +199,9 @@ LOGGING = logs.configuration(
     as_json=env.flag("LOG_JSON", default=False),
 )
 
+# Web server processes, each with a few threads: see gunicorn.conf.py.
+WEB_CONCURRENCY = env.number("WEB_CONCURRENCY", default=2)
+
 # The first Admin, made by `make run`: see the command first_admin.
 ADMIN_EMAIL = env.text("ADMIN_EMAIL", default="admin@localhost")
 ADMIN_PASSWORD = env.text("ADMIN_PASSWORD")

@@ -1,0 +1,99 @@
+"""Settings: every one documented, and a wrong value stops the start with one sentence."""
+
+import multiprocessing
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from accessaudience import checks
+from accessaudience.secrets import is_encryption_key, kept_secret, new_encryption_key, new_secret_key
+
+pytestmark = pytest.mark.once
+
+ROOT = Path(settings.BASE_DIR)
+ON_POSTGRESQL = {
+    "DATABASE_URL": "postgres://nobody@127.0.0.1:1/none",
+    "SECRET_KEY": "s" * 60,
+    "ENCRYPTION_KEYS": new_encryption_key(),
+}
+
+
+def check(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Start the application's command line with nothing set but `environment`."""
+    given = {"PATH": os.environ["PATH"], "DATA_DIR": str(folder / "data"), **environment}
+    return subprocess.run(
+        [sys.executable, "manage.py", "check"], cwd=ROOT, env=given, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DEBUG", "maybe"),
+        ("IMPORT_MAX_ROWS", "many"),
+        ("IMPORT_MAX_BYTES", "0"),
+        ("IMPORT_MAX_CELL", "-1"),
+        ("TIME_ZONE", "Mars/Olympus"),
+        ("DATABASE_URL", "mysql://localhost/audience"),
+        ("DATABASE_URL", "postgres://localhost:port/audience"),
+        ("DATABASE_URL", "audience.sqlite3"),
+        ("ENCRYPTION_KEYS", "too short"),
+        ("LOG_LEVEL", "LOUD"),
+        ("DATA_DIR", "/dev/null/data"),
+    ],
+)
+def test_a_wrong_value_stops_the_start_with_one_sentence_that_names_it(name: str, value: str, tmp_path: Path) -> None:
+    done = check(tmp_path, **{name: value})
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith(name)
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["SECRET_KEY", "ENCRYPTION_KEYS"])
+def test_on_postgresql_no_secret_is_invented(name: str, tmp_path: Path) -> None:
+    done = check(tmp_path, **{**ON_POSTGRESQL, name: ""})
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith(f"{name} is not set.")
+    assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_on_sqlite_secrets_are_made_for_the_owner_alone(tmp_path: Path) -> None:
+    assert check(tmp_path).returncode == 0
+    made = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "data").iterdir()}
+    assert made == {"secret_key": 0o600, "encryption_keys": 0o600}
+
+
+def test_secrets_outlive_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "secret_key"
+    assert kept_secret(path, new_secret_key) == kept_secret(path, new_secret_key)
+
+
+def test_a_new_encryption_key_is_one() -> None:
+    assert is_encryption_key(new_encryption_key())
+
+
+def test_processes_that_start_together_get_the_same_secret(tmp_path: Path) -> None:
+    with multiprocessing.get_context("spawn").Pool(4) as pool:
+        got = pool.starmap(kept_secret, [(tmp_path / "secret_key", new_secret_key)] * 16)
+    assert len(set(got)) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["secret_key"]
+
+
+def test_every_setting_is_in_the_example_and_nothing_else() -> None:
+    sources = (ROOT / "accessaudience/settings.py").read_text() + (ROOT / "accessaudience/supervisor.py").read_text()
+    read = set(re.findall(r'(?:\benv\.\w+|_secret|os\.environ\.get)\(\s*"([A-Z_]+)"', sources)) - {"MAKELEVEL"}
+    documented = re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
+    assert sorted(documented) == sorted(read)
+
+
+def test_an_old_sqlite_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "EMBEDDED", True)
+    assert checks.sqlite_is_new_enough() == []
+    monkeypatch.setattr("sqlite3.sqlite_version_info", (3, 32, 9))
+    assert [error.id for error in checks.sqlite_is_new_enough()] == ["accessaudience.E001"]

@@ -1,0 +1,158 @@
+"""`make run`'s supervisor: starts both parts, starts again what dies, and leaves nothing however it ends."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from django.conf import settings
+
+from accessaudience.supervisor import how_it_ended, port_of
+
+pytestmark = pytest.mark.once
+
+COMMAND = [sys.executable, "-m", "accessaudience.supervisor"]
+PROCESSES = 4  # gunicorn, two of its workers, the worker
+PATIENCE = 120.0  # seconds: only a failing test waits so long
+
+
+def until(what: Callable[[], object], told: str) -> None:
+    """Wait until `what` is true."""
+    give_up = time.monotonic() + PATIENCE
+    while not what():
+        assert time.monotonic() < give_up, told
+        time.sleep(0.1)
+
+
+class Service:
+    """A supervisor on a port of its own, with a database of its own."""
+
+    def __init__(self, folder: Path, command: list[str] = COMMAND, **environment: str) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.log = folder / "log"
+        given = {"DATABASE_URL": "", "DATA_DIR": str(folder / "data"), "PORT": str(self.port), **environment}
+        inherited = {name: value for name, value in os.environ.items() if name != "MAKELEVEL"}
+        with self.log.open("w") as log:
+            self.process = psutil.Popen(
+                command, cwd=settings.BASE_DIR, env={**inherited, **given}, stdout=log, stderr=subprocess.STDOUT
+            )
+        self.seen: set[psutil.Process] = set()
+
+    def answers(self) -> bool:
+        """Whether all of it works: the pages, the database, the worker."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health/ready", timeout=10) as answer:
+                return answer.status == 200
+        except (OSError, urllib.error.URLError):
+            return False
+
+    def whole(self) -> bool:
+        """Whether it has all of its processes, and every part works; what is seen of them is remembered."""
+        now = self.process.children(recursive=True)
+        self.seen |= set(now)
+        return len(now) >= PROCESSES and self.answers()
+
+    def wait(self) -> None:
+        """Wait until it is whole."""
+        until(lambda: self.process.poll() is not None or self.whole(), "it never became ready")
+        assert self.process.poll() is None, self.log.read_text()
+
+    def find(self, word: str) -> psutil.Process:
+        """Return the child of the supervisor whose command has `word` in it."""
+        return next(child for child in self.process.children() if word in child.cmdline())
+
+    def left(self) -> list[psutil.Process]:
+        """Return which of the processes still run."""
+        return [process for process in self.seen if process.is_running() and process.status() != "zombie"]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Service]]:
+    """Start a supervisor, ended with all of its processes after the test."""
+    services = []
+
+    def make(**options: str) -> Service:
+        services.append(Service(tmp_path, **options))
+        return services[-1]
+
+    yield make
+    for service in services:
+        if service.process.poll() is None:
+            service.seen |= {service.process, *service.process.children(recursive=True)}
+        for process in service.left():
+            process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_told_to_stop_it_ends_all_and_reports_success(start: Callable[..., Service], number: int) -> None:
+    service = start()
+    service.wait()
+    service.process.send_signal(number)
+    assert service.process.wait(PATIENCE) == 0, service.log.read_text()
+    assert service.left() == []
+
+
+def test_killed_it_leaves_no_process(start: Callable[..., Service]) -> None:
+    service = start()
+    service.wait()
+    service.process.kill()
+    until(lambda: not service.left(), f"left behind: {service.left()}")
+
+
+def test_what_dies_is_started_again(start: Callable[..., Service]) -> None:
+    service = start()
+    service.wait()
+    for word in ("worker", "gunicorn"):
+        dead = service.find(word)
+        dead.kill()
+        until(lambda: any(word in c.cmdline() and c != dead for c in service.process.children()), f"no new {word}")  # noqa: B023
+        service.wait()
+    until(lambda: len(service.left()) == PROCESSES, "processes of the old server are left")
+    assert "the worker was ended by SIGKILL" in service.log.read_text()
+
+
+def test_it_ends_with_the_make_that_started_it(start: Callable[..., Service]) -> None:
+    make = f"import subprocess; subprocess.run({COMMAND!r})"
+    service = start(command=[sys.executable, "-c", make], MAKELEVEL="1")
+    service.wait()
+    service.process.kill()
+    until(lambda: not service.left(), f"left behind: {service.left()}")
+
+
+def test_a_port_in_use_is_said_in_one_sentence(start: Callable[..., Service]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        service = start(PORT=str(port))
+        assert service.process.wait(PATIENCE) == 1
+    said = service.log.read_text()
+    assert said.startswith(f"Port {port} of 127.0.0.1 cannot be used (Address already in use).")
+    assert said.count("\n") == 1
+
+
+def test_a_wrong_setting_is_said_in_one_sentence_and_not_tried_again(start: Callable[..., Service]) -> None:
+    service = start(IMPORT_MAX_ROWS="many")
+    assert service.process.wait(PATIENCE) == 1
+    assert service.log.read_text() == "IMPORT_MAX_ROWS must be a whole number of at least 1, not 'many'.\n"
+
+
+@pytest.mark.parametrize("text", ["", "http", "0", "65536", "-1", "8000.0"])
+def test_what_is_no_port_is_refused(text: str) -> None:
+    with pytest.raises(SystemExit, match="PORT must be a number"):
+        port_of(text)
+
+
+def test_an_end_is_told_in_words() -> None:
+    assert how_it_ended(3) == "ended with status 3"
+    assert how_it_ended(-signal.SIGKILL) == "was ended by SIGKILL"
