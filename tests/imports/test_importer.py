@@ -319,3 +319,26 @@ def test_rows_add_up_and_a_second_import_changes_nothing(seed: int) -> None:
     second = done(upload(text.getvalue(), on_duplicate=rule))
     assert counts(second)[:2] == (0, 0)
     assert sum(counts(second)) + second.blank == len(rows)
+
+
+PIECES = strategies.text(strategies.sampled_from("ab,;\"'=\r\n \0é\u200b\ud7ff😀\x1f@"), max_size=40).map(str.encode)
+
+
+@hypothesis.settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@given(
+    strategies.just(HEADER.encode()) | PIECES | strategies.binary(max_size=60),
+    PIECES,
+    strategies.sampled_from([STANDARD, TWO, Mapping({"name": 1})]),
+)
+def test_any_bytes_end_as_an_import_or_as_a_sentence(head: bytes, rest: bytes, mapping: Mapping) -> None:
+    Segment.objects.all().delete()
+    job = checked(upload(head + b"\n" + rest, mapping=mapping))
+    if job.status == Status.READY:
+        done(job)
+        assert job.status == Status.DONE
+        assert sum(counts(job)) + job.blank == job.rows
+        assert Segment.objects.count() == counts(job)[0]
+    else:
+        assert job.code not in ("", "internal")
+        assert job.message.endswith(".")
+        assert not Segment.objects.exists()
