@@ -1,12 +1,18 @@
 """The shell in a browser: signing in, navigation, theme, toasts, with and without JavaScript."""
 
+import gzip
 import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Response, expect
+from pytest_django.live_server_helper import LiveServer
 
+from channels.models import Channel
 from people.models import Person
+from segments import changes
+from segments.models import Segment
+from segments.values import SegmentValues
 
 Open = Callable[..., BrowserContext]
 
@@ -82,3 +88,38 @@ def test_no_page_scrolls_sideways(open_context: Open, marketer: Person, width: i
     for path in ("/", "/accounts/password/", "/nowhere/"):
         page.goto(path)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+
+
+@pytest.fixture
+def decaf(live_server: LiveServer, marketer: Person) -> Segment:
+    """A segment in Email."""
+    return changes.add(Channel.objects.get(slug="email"), SegmentValues("Decaf buyers"), changes.By(marketer))
+
+
+def test_a_toast_goes_by_itself_but_not_while_it_has_the_focus(page: Page, decaf: Segment) -> None:
+    page.clock.install()
+    page.goto("/channels/email/segments/")
+    page.get_by_role("switch", name="Decaf buyers").click()
+    toast = page.locator("#toasts .toast-aa")
+    toast.get_by_role("button", name="Undo").focus()
+    page.clock.run_for(60_000)
+    expect(toast).to_be_visible()
+    page.evaluate("document.activeElement.blur()")
+    page.mouse.move(5, 5)
+    page.clock.run_for(60_000)
+    expect(toast).to_have_count(0)
+
+
+def test_who_was_signed_out_meanwhile_is_sent_to_sign_in(page: Page, decaf: Segment) -> None:
+    page.goto("/channels/email/segments/")
+    page.context.clear_cookies()
+    page.get_by_role("link", name="Add segment").click()
+    expect(page).to_have_title("Sign in · Access Audience")
+
+
+def test_a_first_visit_weighs_no_more_than_promised(page: Page, decaf: Segment) -> None:
+    responses: list[Response] = []
+    page.on("response", lambda response: responses.append(response))  # Playwright wants a function of its own
+    page.goto("/channels/email/segments/", wait_until="networkidle")
+    weights = {r.url: len(r.body() if r.url.endswith(".woff2") else gzip.compress(r.body())) for r in responses}
+    assert sum(weights.values()) <= 120_000, weights
