@@ -54,10 +54,8 @@ BY_HAND = (
     "Test segment (Tom, please ignore)",
     "VIP – 5+ orders in 12 months",
     "Win-back – no order in 365 days",
-    "Équipe café – Genève",
-    "東京 – 店舗",
-    "<b>Not markup</b> & more",
 )
+ODD = ("Équipe café – Genève", "東京 – 店舗", "مشترو القهوة", "<b>Not markup</b> & more")
 # Rows to be created, updated and left alone; two of the same segment; and three that cannot be.
 MIXED = """Segment Name,Segment ID,URL,Status
 Texts 01,t-1,https://www.example.com/t-1,active
@@ -89,8 +87,9 @@ def fill(person: Person) -> Workspace:
     imported = import_rows([email], "shop_segments.csv", rows(IMPORTED), person)
     import_rows([sms], "texts.csv", rows([(f"Texts {n:02}", f"t-{n}") for n in range(1, 61)]), person)
     by = changes.By(person)
-    for name in BY_HAND:
-        segment = changes.add(email, SegmentValues(name), by)
+    for channel, names in ((email, BY_HAND), (sms, ODD)):
+        for name in names:
+            changes.add(channel, SegmentValues(name), by)
     segment = Segment.objects.get(channel=email, name="Loyalty – gold tier")
     values = SegmentValues("Loyalty – gold tier", "loyalty_gold", "https://www.klaviyo.com/lists/Gold26")
     changes.edit(segment, values, by)
@@ -221,6 +220,8 @@ PAGES: dict[str, Callable[[Workspace], list[str]]] = {
     "segments:edit": of_segment("segments:edit"),
     "segments:delete": of_segment("segments:delete"),
     "segments:undo": lambda w: [reverse("segments:undo", args=[w.change_set.pk])] if w.change_set else [],
+    "segments:activity": at("/activity/", "/activity/?q=nothing-like-it"),
+    "segments:change": lambda w: [reverse("segments:change", args=[w.change_set.pk])] if w.change_set else [],
     "imports:upload": at("/data/upload/"),
     "imports:list": at("/data/imports/"),
     "imports:detail": of_jobs("imports:detail", "done", "failed", "cancelled", "running", "waiting"),
@@ -236,6 +237,10 @@ NO_PAGE = {  # answers no GET, or not with a page
     "people:theme",
     "segments:export",
     "segments:status",
+    "segments:restore",
+    "segments:activity_export",
+    "segments:being_undone",  # a piece of segments:change
+    "imports:of_change_set",  # leads to imports:detail
     "imports:sample",
     "imports:start",
     "imports:stop",
