@@ -30,7 +30,7 @@ VARIANTS = {
     "filtered by status": "?status=inactive",
     "filtered by source": "?source=csv",
     "sorted by name, Z to A": "?sort=-name",
-    "sorted by ID": "?sort=id",
+    "sorted by ID": "?sort=segment_id",
     "sorted by newest change": "?sort=-updated",
     "search, rare term": "?q=Dstillery+%3E+Pets+%3E+Lapsed+SE+7",
     "search, common word": "?q=retail",
@@ -52,13 +52,13 @@ def main() -> None:
 def deep_page(client: Client) -> str:
     """The query of a page in the middle of the channel: the last one of the reverse order has no number to skip to."""
     from segments.models import Segment
-    from segments.pages import SORTS, cursor_after
+    from segments.pages import cursor_after
 
     middle = Segment.objects.filter(channel__slug="email").order_by("pk")[500_000:500_001].first()
     if middle is None:
         found = re.search(r'href="(\?[^"]*cursor=[^"]+)"', client.get(PAGE).content.decode())
         return found[1].replace("&amp;", "&") if found else ""
-    return f"?cursor={cursor_after(SORTS['name'], middle)}"
+    return f"?cursor={cursor_after('name', middle)}"
 
 
 def measured(client: Client, url: str, times: int) -> dict[str, Any]:

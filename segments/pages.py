@@ -160,12 +160,9 @@ def page_of(rows: SegmentQuerySet, sort: str, cursor: str, size: int) -> Page:
         found.reverse()
     start = 0 if at.backwards and not more else at.start
     before, after = (more, True) if at.backwards else (bool(at.place), more)
-    return Page(
-        rows=[row for _, row in found],
-        start=start,
-        previous=_cursor(sort, found[0], backwards=True, start=max(0, start - size)) if before and found else "",
-        next=_cursor(sort, found[-1], backwards=False, start=start + len(found)) if after and found else "",
-    )
+    previous = cursor_before(sort, found[0][1], found[0][0], max(0, start - size)) if before and found else ""
+    following = cursor_after(sort, found[-1][1], found[-1][0], start + len(found)) if after and found else ""
+    return Page([row for _, row in found], start, previous, following)
 
 
 def _walk(rows: SegmentQuerySet, sort: str, at: Cursor, count: int) -> Iterator[tuple[int, Segment]]:
@@ -183,6 +180,11 @@ def _walk(rows: SegmentQuerySet, sort: str, at: Cursor, count: int) -> Iterator[
             return
 
 
-def _cursor(sort: str, found: tuple[int, Segment], *, backwards: bool, start: int) -> str:
-    number, row = found
-    return Cursor(number, tuple(SORTS[sort].runs[number].place(row)), backwards, start).text(sort)
+def cursor_after(sort: str, row: Segment, run: int = 0, start: int = 0) -> str:
+    """The cursor of the page that begins behind `row`, which is of the run of that number in `sort`."""
+    return Cursor(run, tuple(SORTS[sort].runs[run].place(row)), False, start).text(sort)
+
+
+def cursor_before(sort: str, row: Segment, run: int = 0, start: int = 0) -> str:
+    """The cursor of the page that ends before `row`."""
+    return Cursor(run, tuple(SORTS[sort].runs[run].place(row)), True, start).text(sort)
