@@ -246,6 +246,8 @@ NO_PAGE = {  # answers no GET, or not with a page
     "imports:stop",
     "imports:cancel",
     "imports:errors",
+    "health_live",
+    "health_ready",
     "integrations:test",
     "integrations:test_key",
 }
