@@ -60,6 +60,7 @@ class Job(models.Model):
 
     pipeline: ClassVar[str]
     upkeep: ClassVar[str] = ""  # a function without arguments that workers call now and then
+    due: ClassVar[str] = ""  # one that they call every few seconds: it puts what is due into the queue
     role: ClassVar[str] = MARKETER  # that its user must still have when it starts
 
     class Goal(models.TextChoices):

@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 REAP_EVERY = 5.0  # seconds
 UPKEEP_EVERY = 3600.0
+DUE_EVERY = 15.0
 SLICE = 0.2  # seconds; the longest sleep before a signal is heeded
 MAX_WAIT = 30.0  # seconds between two tries to reach a database that is gone
 
@@ -34,7 +35,7 @@ class Worker:
         self._signals = 0
         self._stop_at: float | None = None
         self._reaper = Reaper()
-        self._reap_at = self._upkeep_at = 0.0
+        self._reap_at = self._upkeep_at = self._due_at = 0.0
 
     def work(self, *, drain: bool = False, at_most: int | None = None) -> int:
         """Do jobs until stopped, with `drain` until none may start, or until it was `at_most` jobs.
@@ -52,15 +53,15 @@ class Worker:
                 except (DatabaseError, InterfaceError) as error:
                     faults += 1
                     log.warning("the database did not answer, try %s: %s", faults, error)
-                    self._sleep(min(MAX_WAIT, self._poll * 2**faults))
+                    connections.close_all()
+                    self._sleep(min(MAX_WAIT, self._poll * 2 ** min(faults, 10)))
                     continue
-                finally:
-                    connections.close_all()  # for each job its own: SQLite stages slower on a used one
                 took += found
                 if not found:
                     if drain:
                         break
                     self._sleep(self._poll)
+        connections.close_all()
         log.info("worker %s has gone", self.name)
         return took
 
@@ -81,9 +82,15 @@ class Worker:
         if time.monotonic() >= self._upkeep_at:
             _keep_up()
             self._upkeep_at = time.monotonic() + UPKEEP_EVERY
+        if time.monotonic() >= self._due_at:
+            for kind in kinds():
+                if kind.due:
+                    import_string(kind.due)()
+            self._due_at = time.monotonic() + DUE_EVERY
         job = claim(self.name)
         if job:
             perform(job, self._must_go)
+            connections.close_all()  # to each job its own: SQLite stages slower on a used one
         return job is not None
 
     def _sleep(self, seconds: float) -> None:

@@ -102,10 +102,10 @@ def test_worker_carries_on_when_the_database_is_back(
     queue: Queue, pipeline: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     queue()
-    answers: list[Exception] = [OperationalError("the server is starting up")] * 2
+    answers: list[Exception] = [OperationalError("the server is starting up")] * 1_100  # a night of tries
     claim = worker_module.claim
     monkeypatch.setattr(worker_module, "claim", lambda name: claim(name) if not answers else _raise(answers.pop()))
-    assert Worker("w", poll=0).work(drain=True) == 1
+    assert Worker("w", poll=0.0).work(drain=True) == 1
     assert ImportJob.objects.get().status == Status.DONE
 
 

@@ -3,7 +3,7 @@
 import os
 import signal
 import socket
-from typing import Any, ClassVar
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
@@ -16,7 +16,7 @@ class Command(BaseCommand):
         "Does imports and syncs in the background, until stopped by SIGTERM or Ctrl+C. "
         "Any number of workers may run: start more on the same or on other hosts."
     )
-    requires_system_checks: ClassVar[list[str]] = []  # they load every page's code, of which a worker needs none
+    requires_system_checks: list[str] = []  # they load every page's code, of which a worker needs none
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the options."""
