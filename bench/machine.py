@@ -41,12 +41,16 @@ class Database:
 
     @property
     def environment(self) -> dict[str, str]:
-        return os.environ | KEYS | {
-            "DATABASE_URL": self.url,
-            "DATA_DIR": str(self.data),
-            "IMPORT_MAX_ROWS": "1000000",
-            "IMPORT_MAX_BYTES": str(1 << 30),
-        }
+        return (
+            os.environ
+            | KEYS
+            | {
+                "DATABASE_URL": self.url,
+                "DATA_DIR": str(self.data),
+                "IMPORT_MAX_ROWS": "1000000",
+                "IMPORT_MAX_BYTES": str(1 << 30),
+            }
+        )
 
     def manage(self, *words: str) -> Ran:
         """Run `manage.py` to its end; stop the benchmark if it fails."""

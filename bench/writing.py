@@ -117,5 +117,3 @@ def empty(database: Database) -> None:
 
 def psql(database: Database, command: str) -> Ran:
     return run(["psql", "-q", "-v", "ON_ERROR_STOP=1", database.url, "-c", command], database.environment)
-
-

@@ -25,7 +25,7 @@ def page(client: Client, segment: Segment) -> str:
 def test_shows_every_value(as_viewer: Client) -> None:
     segment = SegmentFactory(name="VIP", segment_id="v-1", link="https://www.klaviyo.com/lists/x?a=1#b", active=False)
     html = page(as_viewer, segment)
-    assert '<h1><bdi>VIP</bdi></h1>' in html
+    assert "<h1><bdi>VIP</bdi></h1>" in html
     assert '<span class="mono" id="segment-id">v-1</span>' in html
     assert 'www.klaviyo.com<span class="sub-l clamp">/lists/x?a=1#b</span>' in html
     assert '<span class="off">Inactive</span>' in html
