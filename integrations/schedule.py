@@ -21,10 +21,12 @@ LOOKED_AT = 8  # scheduled syncs: from so many failures on, waiting grows no mor
 
 def start_due() -> None:
     """Start the syncs whose time has come."""
-    for setting in ChannelSync.objects.filter(every_hours__gt=0, account__isnull=False).select_related("account"):
+    for setting in ChannelSync.objects.filter(every_hours__gt=0, account__isnull=False).select_related(
+        "account", "channel"
+    ):
         due = due_at(setting)
         if due and due <= timezone.now() and _mine(setting):
-            start(setting.channel, None, via=ChangeSet.Via.SCHEDULE)
+            start(setting.channel, None, via=ChangeSet.Via.SCHEDULE, account=setting.account)
 
 
 def due_at(setting: ChannelSync) -> datetime | None:

@@ -56,8 +56,8 @@ def start(
     via: ChangeSet.Via = ChangeSet.Via.WEB,
     account: KlaviyoAccount | None = None,
     **answers: Any,
-) -> SyncJob:
-    """Return the sync (or preview) of `channel` that waits or runs: a new one, or the one that does already.
+) -> tuple[SyncJob, bool]:
+    """Return the sync (or preview) of `channel` that waits or runs, and whether it is new: or one does already.
 
     A question that an earlier sync of the channel asked is withdrawn: the new one asks it again if it
     still stands. Raises NoAccount.
@@ -66,14 +66,15 @@ def start(
     for _ in range(TRIES):
         running = SyncJob.objects.open().filter(channel=channel, goal=goal).first()
         if running:
-            return running
+            return running, False
         try:
             with transaction.atomic():
                 if goal == Job.Goal.RUN:
                     withdraw_questions(channel)
-                return SyncJob.objects.create(
+                made = SyncJob.objects.create(
                     channel=channel, account=account, user=user, via=via, goal=goal, **answers
                 )
+            return made, True
         except IntegrityError:  # somebody was first
             continue
     raise RuntimeError(f"The sync of {channel} was neither started nor found {TRIES} times in a row.")
