@@ -27,7 +27,7 @@ class FoldedField(models.CharField):  # type: ignore[type-arg]  # not subscripta
         """Return Django's column parameters, with the collation where there is one to name."""
         parameters = super().db_parameters(connection)
         if connection.vendor == "postgresql":
-            parameters["collation"] = "C"  # type: ignore[typeddict-unknown-key]  # a key Django reads
+            parameters["collation"] = "C"
         return parameters
 
 
