@@ -1,5 +1,6 @@
 """`make run`'s supervisor: starts both parts, starts again what dies, and leaves nothing however it ends."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -8,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import psutil
@@ -30,6 +31,16 @@ def until(what: Callable[[], object], told: str) -> None:
     while not what():
         assert time.monotonic() < give_up, told
         time.sleep(0.1)
+
+
+def living(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
+    """Return those of `processes` that run; one that has ended stays in the list of processes for a moment."""
+    found = []
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process.is_running() and process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
+                found.append(process)
+    return found
 
 
 class Service:
@@ -58,7 +69,7 @@ class Service:
 
     def whole(self) -> bool:
         """Whether it has all of its processes, and every part works; what is seen of them is remembered."""
-        now = self.process.children(recursive=True)
+        now = living(self.process.children(recursive=True))
         self.seen |= set(now)
         return len(now) >= PROCESSES and self.answers()
 
@@ -69,11 +80,11 @@ class Service:
 
     def find(self, word: str) -> psutil.Process:
         """Return the child of the supervisor whose command has `word` in it."""
-        return next(child for child in self.process.children() if word in child.cmdline())
+        return next(child for child in living(self.process.children()) if word in child.cmdline())
 
     def left(self) -> list[psutil.Process]:
         """Return which of the processes still run."""
-        return [process for process in self.seen if process.is_running() and process.status() != "zombie"]
+        return living(self.seen)
 
 
 @pytest.fixture
@@ -91,6 +102,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Service]]:
             service.seen |= {service.process, *service.process.children(recursive=True)}
         for process in service.left():
             process.kill()
+        service.process.wait(PATIENCE)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -115,9 +127,10 @@ def test_what_dies_is_started_again(start: Callable[..., Service]) -> None:
     for word in ("worker", "gunicorn"):
         dead = service.find(word)
         dead.kill()
-        until(lambda: any(word in c.cmdline() and c != dead for c in service.process.children()), f"no new {word}")  # noqa: B023
+        dead.wait(PATIENCE)
         service.wait()
-    until(lambda: len(service.left()) == PROCESSES, "processes of the old server are left")
+    # What is left is one whole set: the old server's own processes have gone too.
+    until(lambda: service.whole() and len(service.left()) == PROCESSES, "not one whole set is left")
     assert "the worker was ended by SIGKILL" in service.log.read_text()
 
 
