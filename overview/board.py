@@ -6,7 +6,7 @@ whose work is bounded however large a channel is. Must not know: requests.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import NamedTuple
 
 from django.db.models import Count, Q, Sum
@@ -16,6 +16,8 @@ from channels.models import Channel
 from imports.models import ImportJob
 from jobs.models import Status
 from jobs.presence import worker_missing
+from segments.activity import for_pages
+from segments.deeds import Deed
 from segments.models import ChangeSet, Segment, Source
 
 BREAKDOWN_UP_TO = 50_000  # segments of a channel: counting by source reads each of them
@@ -45,15 +47,6 @@ class Card:
     shares: list[Share] = field(default_factory=list)
 
 
-class Happening(NamedTuple):
-    """One change set in words: `who` did `what`; `icon` is its sign."""
-
-    icon: str
-    who: str
-    what: str
-    at: datetime
-
-
 def cards(channels: Iterable[Channel]) -> list[Card]:
     """Return a card for each of `channels`: one query for all of them."""
     found = {channel.pk: Card(channel) for channel in channels}
@@ -81,35 +74,9 @@ def _shares(counts: dict[str, int]) -> Iterable[Share]:
             x += width
 
 
-DEEDS = {  # kind of change set: its icon, and what was done to its label
-    ChangeSet.Kind.ADD: ("plus", "added “{label}”"),
-    ChangeSet.Kind.EDIT: ("pencil", "edited “{label}”"),
-    ChangeSet.Kind.STATUS: ("circle-minus", "switched Active status of “{label}”"),
-    ChangeSet.Kind.DELETE: ("trash", "deleted “{label}”"),
-    ChangeSet.Kind.IMPORT: ("file-spreadsheet", "imported {label}"),
-    ChangeSet.Kind.SYNC: ("refresh", "synced {label}"),
-    ChangeSet.Kind.BULK: ("list-details", "changed {label}"),
-    ChangeSet.Kind.UNDO: ("arrow-back-up", "undid “{label}”"),
-}
-
-
-def lately(channels: Iterable[Channel]) -> list[Happening]:
-    """Return the newest change sets in words: two queries."""
-    names = {channel.pk: channel.name for channel in channels}
-    return [_in_words(each, names) for each in ChangeSet.objects.prefetch_related("channels")[:LATELY]]
-
-
-def _in_words(change_set: ChangeSet, names: dict[int, str]) -> Happening:
-    icon, deed = DEEDS[ChangeSet.Kind(change_set.kind)]
-    parts = list(change_set.channels.all())
-    what = deed.format(label=change_set.label)
-    if parts:
-        what += " in " if change_set.kind != ChangeSet.Kind.IMPORT else " into "
-        what += ", ".join(sorted(names.get(part.channel_id, "a channel") for part in parts))
-    if change_set.kind in (ChangeSet.Kind.IMPORT, ChangeSet.Kind.SYNC, ChangeSet.Kind.BULK):
-        counts = {word: sum(getattr(part, word) for part in parts) for word in ("created", "updated", "errors")}
-        what += ": " + (", ".join(f"{count:,} {word}" for word, count in counts.items() if count) or "no changes")
-    return Happening(icon, change_set.user_name or change_set.get_via_display(), what, change_set.at)
+def lately() -> list[Deed]:
+    """Return the newest change sets, as Activity tells of them: two queries."""
+    return [Deed(each, list(each.channels.all())) for each in for_pages(ChangeSet.objects.all())[:LATELY]]
 
 
 class Attention(NamedTuple):

@@ -17,7 +17,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     context = {
         "nav_channels": channels,
         "cards": board.cards(channels),
-        "lately": board.lately(channels),
+        "lately": board.lately(),
         "attention": board.attention(),
     }
     empty = not context["lately"] and not any(channel.segment_count for channel in channels)

@@ -78,9 +78,9 @@ def test_what_happened_says_who_did_what_where(as_viewer: Client, email: Channel
     segment = changes.add(email, SegmentValues("VIP <b>"), changes.By(marketer))
     changes.set_active(segment, False, changes.By(None, ChangeSet.Via.COMMAND))
     page = text(as_viewer)
-    assert "<b>Marketer Person</b> imported shop.csv into Email: 1,200 created" in page
-    assert "added “VIP &lt;b&gt;” in Email" in page
-    assert "<b>Command line</b> switched Active status of “VIP &lt;b&gt;” in Email" in page
+    assert 'Imported shop.csv</a> <span class="muted small">Email · 1,200 created · by Marketer Person</span>' in page
+    assert "Added “VIP &lt;b&gt;”" in page
+    assert "Email · 1 changed · by Command line" in page
 
 
 def test_an_import_that_failed_this_week_needs_attention(as_viewer: Client) -> None:
