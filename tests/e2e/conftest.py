@@ -58,11 +58,16 @@ def open_context(browser: Browser, live_server: LiveServer) -> Iterator[Callable
     """Make a browser context that is watched: `open_context(person, size=PHONE, theme="dark")`."""
     contexts: list[BrowserContext] = []
     faults: list[str] = []
+    under_way: set[Request] = set()
 
     def on_request(request: Request) -> None:
+        under_way.add(request)
         parts = urlsplit(request.url)
         if parts.scheme not in ("data", "blob") and parts.netloc != urlsplit(live_server.url).netloc:
             faults.append(f"asked another host: {request.url}")
+
+    def on_answer(request: Request) -> None:
+        under_way.discard(request)
 
     def on_console(message: ConsoleMessage) -> None:
         if message.type == "error" and not expected_status(message):
@@ -82,6 +87,8 @@ def open_context(browser: Browser, live_server: LiveServer) -> Iterator[Callable
             reduced_motion="reduce",
         )
         context.on("request", on_request)
+        context.on("requestfinished", lambda request: under_way.discard(request))
+        context.on("requestfailed", lambda request: under_way.discard(request))
         context.on("console", on_console)
         context.on("page", watch)
         context.set_default_timeout(15_000)
@@ -91,6 +98,9 @@ def open_context(browser: Browser, live_server: LiveServer) -> Iterator[Callable
         return context
 
     yield make
+    for page in (page for context in contexts for page in context.pages):
+        while under_way and not page.is_closed():  # else the server still reads what the next test empties
+            page.wait_for_timeout(20)
     for context in contexts:
         context.close()
     assert not faults, "\n".join(faults)

@@ -244,6 +244,7 @@ def test_phone_shows_cards_with_everything_on_them(phone: Page, four: list[Segme
     expect(names(phone).first).to_have_text("Holiday 2025")
     choose(phone, "Decaf buyers", "Edit")
     phone.get_by_role("button", name="Save").click()
+    expect(phone.get_by_role("dialog")).to_have_count(0)
     assert phone.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
