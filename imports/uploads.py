@@ -8,6 +8,7 @@ Must not know: what a CSV is (imports.reader), or what becomes of the file.
 import hashlib
 import re
 import unicodedata
+from contextlib import suppress
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -74,8 +75,17 @@ class Kept(NamedTuple):
 
 
 def keep(job: UUID, upload: "UploadedFile[Any]") -> Kept:
-    """Store `upload` under the name of its job, in pieces; the user's name for it is no part of the path."""
-    name = default_storage.save(f"imports/{job}/upload", upload)
+    """Store `upload` under the name of its job, in pieces; the user's name for it is no part of the path.
+
+    Raises OSError where storage has no room, or does not answer; nothing of the file is kept then.
+    """
+    place = f"imports/{job}/upload"
+    try:
+        name = default_storage.save(place, upload)
+    except OSError:
+        with suppress(OSError):
+            default_storage.delete(place)
+        raise
     return Kept(name, upload.size or 0, upload.sha256)  # type: ignore[attr-defined]  # set by UploadHandler
 
 

@@ -4,6 +4,7 @@ Goes in: requests. Comes out: pages, or the fragments of them that htmx asks for
 in imports.mapping_views.
 """
 
+import logging
 from typing import Any, cast
 from uuid import UUID
 
@@ -29,6 +30,12 @@ from imports.uploads import UploadHandler
 from jobs.lease import request_cancel
 from people.models import Person
 
+log = logging.getLogger(__name__)
+
+NOT_STORED = (
+    "The file could not be stored, and nothing of it was kept: the server's disk may be full. "
+    "Try again later, or tell an admin."
+)
 RECENT = 4
 IMPORTS_A_PAGE = 50
 ERRORS_A_PAGE = 50
@@ -63,7 +70,12 @@ def _upload(request: HttpRequest, handler: UploadHandler) -> HttpResponse:
         return too_large(request)
     if not form.is_valid():
         return _upload_page(request, form, status=422)
-    job, is_new = form.save(cast(Person, request.user))
+    try:
+        job, is_new = form.save(cast(Person, request.user))
+    except OSError as error:
+        log.warning("An upload could not be stored: %s", error)
+        form.add_error("file", NOT_STORED)
+        return _upload_page(request, form, status=507)
     if is_new and not form.peek.problem and MappingForm.of_job(job, form.peek).is_valid():
         check_again(job)
     return redirect("imports:mapping", job.pk)
