@@ -10,7 +10,7 @@ LOCK := $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --gener
 	--no-emit-find-links $(LOCK_OPTIONS)
 export UV_CUSTOM_COMPILE_COMMAND := make lock
 
-.PHONY: help run test lint corpus e2e axe shots bench lock icons tabler installed installed-to-test
+.PHONY: help run test lint corpus e2e axe faults shots bench lock icons tabler installed installed-to-test
 
 help:  ## name the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*##/\1\t/p' Makefile | expand -t 12
@@ -32,6 +32,9 @@ e2e: installed-to-test  ## use the pages in Chromium
 
 axe: installed-to-test  ## check every page for accessibility, light and dark
 	@$(VENV)/python bin/test.py axe
+
+faults: installed-to-test  ## break things on both databases, and print what came of each
+	@$(VENV)/python bin/test.py faults
 
 shots: installed-to-test  ## take a picture of every page into OUT=folder
 	@$(VENV)/python bin/test.py shots --out "$(OUT)"

@@ -1,6 +1,6 @@
 """Run the tests on every database and in a browser, finding or installing both. `make test` and its parts call it.
 
-    python bin/test.py [all | corpus | e2e | axe | shots] [--out FOLDER]
+    python bin/test.py [all | corpus | e2e | axe | shots | faults] [--out FOLDER]
 
 What could not be run for lack of a database or a browser is named on a line of its own, and the status is then not
 zero, unless ALLOW_MISSING=1.
@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import getpass
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -211,6 +212,23 @@ def test_axe(suite: Suite) -> None:
         suite.run("axe", [f"{BROWSER_TESTS}/test_axe.py", "-v"], DATABASE_URL=on_sqlite(), CHROMIUM=browser())
 
 
+def test_faults(suite: Suite) -> None:
+    """Break things on both databases, the long form; print what came of each: fault, database, outcome."""
+    with tempfile.TemporaryDirectory(prefix="aa-faults-") as folder:
+        out = {name: Path(folder, name) for name in ("SQLite", "PostgreSQL")}
+        arguments = ["-m", "fault", "-q", "-p", "tests.faults.matrix"]
+        suite.run("SQLite", arguments, DATABASE_URL=on_sqlite(), AA_FAULTS="1", AA_FAULTS_OUT=str(out["SQLite"]))
+        with suite.needing("the faults on PostgreSQL"), on_postgresql() as address:
+            path = str(out["PostgreSQL"])
+            suite.run("PostgreSQL", arguments, DATABASE_URL=address, AA_FAULTS="1", AA_FAULTS_OUT=path)
+        outcomes = {name: json.loads(path.read_text("utf-8")) for name, path in out.items() if path.exists()}
+    print("\nFault × database × outcome")
+    for fault in sorted({fault for found in outcomes.values() for fault in found}):
+        for database in out:
+            outcome = outcomes.get(database, {}).get(fault, "not run")
+            print(f"{fault[:110]:110} | {database:10} | {outcome}")
+
+
 def take_shots(suite: Suite, folder: str) -> None:
     """A picture of every page."""
     with suite.needing("the pictures"):
@@ -223,14 +241,15 @@ def take_shots(suite: Suite, folder: str) -> None:
 def main() -> int:
     """Run the part that was asked for."""
     parser = argparse.ArgumentParser(description="Run the tests on every database and in a browser.")
-    parser.add_argument("part", nargs="?", default="all", choices=["all", "corpus", "e2e", "axe", "shots"])
+    parser.add_argument("part", nargs="?", default="all", choices=["all", "corpus", "e2e", "axe", "shots", "faults"])
     parser.add_argument("--out", default="shots", metavar="FOLDER", help="where the pictures go")
     options = parser.parse_args()
     suite = Suite()
     if options.part == "shots":
         take_shots(suite, options.out)
     else:
-        {"all": test_all, "corpus": test_corpus, "e2e": test_e2e, "axe": test_axe}[options.part](suite)
+        parts = {"all": test_all, "corpus": test_corpus, "e2e": test_e2e, "axe": test_axe, "faults": test_faults}
+        parts[options.part](suite)
     return suite.end()
 
 

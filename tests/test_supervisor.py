@@ -114,6 +114,7 @@ def test_told_to_stop_it_ends_all_and_reports_success(start: Callable[..., Servi
     assert service.left() == []
 
 
+@pytest.mark.fault
 def test_killed_it_leaves_no_process(start: Callable[..., Service]) -> None:
     service = start()
     service.wait()
@@ -121,6 +122,7 @@ def test_killed_it_leaves_no_process(start: Callable[..., Service]) -> None:
     until(lambda: not service.left(), f"left behind: {service.left()}")
 
 
+@pytest.mark.fault
 def test_what_dies_is_started_again(start: Callable[..., Service]) -> None:
     service = start()
     service.wait()

@@ -144,6 +144,21 @@ def test_upload_sent_twenty_times_is_one_import(site: Site, together: Together) 
     assert len([name for name in default_storage.listdir(f"imports/{job.pk}")[1] if name.startswith("upload")]) == 1
 
 
+@pytest.mark.fault
+def test_upload_whose_browser_goes_away_leaves_nothing(site: Site) -> None:
+    body = multipart({"object_type": "segments", "channel": "email"}, CSV * 20_000)
+    head = (
+        f"POST /data/upload/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n"
+        f"Content-Type: multipart/form-data; boundary={BOUNDARY}\r\nX-CSRFToken: {'c' * 32}\r\n"
+        f"Cookie: {settings.SESSION_COOKIE_NAME}={site.session}; csrftoken={'c' * 32}\r\n\r\n"
+    )
+    for part in (len(body) // 2, len(body) - 10):
+        with socket.create_connection(("127.0.0.1", site.port)) as browser:
+            browser.sendall(head.encode() + body[:part])
+    assert site.ask("GET", "/data/upload/")[0] == 200
+    assert not ImportJob.objects.exists()
+
+
 def test_import_started_twenty_times_is_done_once(site: Site, together: Together) -> None:
     job = upload(site, together)
     site.send(together, f"/data/imports/{job.pk}/start/", b"")

@@ -26,7 +26,7 @@ from segments import changes
 from segments.models import Change, ChangeSet, Segment
 from segments.values import SegmentValues
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.fault]
 
 PATIENCE = 120  # seconds after which a worker hangs; never a measure of speed
 ROWS = 12_000  # three batches of stage

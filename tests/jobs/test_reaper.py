@@ -10,7 +10,7 @@ from imports.models import ImportJob
 from jobs import lease
 from jobs.models import Lane, Status
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.fault]
 Queue = Callable[..., ImportJob]
 
 

@@ -36,7 +36,7 @@ from segments.changes import Fetched
 from segments.models import Change, ChangeSet, Segment, Source
 from segments.values import SegmentValues
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.fault]
 
 SEED = int(os.environ.get("AA_SEED", "0")) or random.SystemRandom().randrange(1, 10**9)
 ROUNDS = int(os.environ.get("AA_ROUNDS", "1"))

@@ -98,6 +98,7 @@ def test_command_says_how_many_jobs_it_took(queue: Queue, pipeline: Any, capsys:
             signal.signal(number, handler)
 
 
+@pytest.mark.fault
 def test_worker_carries_on_when_the_database_is_back(
     queue: Queue, pipeline: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,6 +161,7 @@ def test_workers_of_last_week_are_forgotten(pipeline: Any) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+@pytest.mark.fault
 def test_stopped_worker_gives_its_job_back_after_the_grace(
     queue: Queue, start: Start, until: Any, number: signal.Signals
 ) -> None:
@@ -207,6 +209,7 @@ def test_idle_worker_stops_when_told_to(start: Start, until: Any) -> None:
     assert process.wait(PATIENCE) == 0
 
 
+@pytest.mark.fault
 def test_worker_goes_when_its_supervisor_has_gone(environment: dict[str, str], start: Start, queue: Queue) -> None:
     job = queue()
     environment[SUPERVISOR] = "1"  # not its parent: as if that had gone
@@ -215,6 +218,7 @@ def test_worker_goes_when_its_supervisor_has_gone(environment: dict[str, str], s
     assert job.status == Status.WAITING
 
 
+@pytest.mark.fault
 def test_job_of_a_killed_worker_is_finished_by_another(queue: Queue, start: Start, until: Any, go_on: Path) -> None:
     job = queue()
     process = start()
@@ -228,6 +232,7 @@ def test_job_of_a_killed_worker_is_finished_by_another(queue: Queue, start: Star
     assert (job.status, job.attempt) == (Status.DONE, 2)
 
 
+@pytest.mark.fault
 def test_worker_paused_past_its_lease_writes_nothing(queue: Queue, start: Start, until: Any, go_on: Path) -> None:
     job = queue()
     paused = start("--name", "paused", "--once")
