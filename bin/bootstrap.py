@@ -71,7 +71,7 @@ def works(*command):
 def install_with_uv(lock):
     """Install with uv, itself installed first; return whether that worked."""
     if not UV.exists():
-        pip("install", "--quiet", "--require-hashes", "-r", str(ROOT / "requirements-uv.lock"), check=False)
+        pip("install", "-qq", "--require-hashes", "-r", str(ROOT / "requirements-uv.lock"), check=False)
     if not UV.exists():
         print("uv could not be installed: going on with pip.", flush=True)
         return False
@@ -83,8 +83,11 @@ def install_with_uv(lock):
 
 
 def environment_for_uv():
-    """Return an environment that tells uv the package index that pip is set to: uv does not read pip's settings."""
-    environment = {"UV_LINK_MODE": "copy", **os.environ}
+    """Return an environment in which uv trusts whom the system trusts, and uses the package index that pip is set to.
+
+    It reads none of pip's settings by itself.
+    """
+    environment = {"UV_LINK_MODE": "copy", "UV_SYSTEM_CERTS": "true", **os.environ}
     if not {"UV_DEFAULT_INDEX", "UV_INDEX_URL"} & set(environment):
         found = pip("config", "get", "global.index-url", check=False, capture_output=True, text=True)
         index = environment.get("PIP_INDEX_URL") or found.stdout.strip()
@@ -95,7 +98,7 @@ def environment_for_uv():
 
 def install_with_pip(lock):
     """Install with plain pip."""
-    if pip("install", "--quiet", "--require-hashes", "-r", str(lock), check=False).returncode:
+    if pip("install", "-qq", "--require-hashes", "-r", str(lock), check=False).returncode:
         sys.exit(f"What {lock.name} names could not be installed: the lines above say why.")
 
 
