@@ -224,7 +224,9 @@ def workers(environment: dict[str, str]) -> Iterator[list["subprocess.Popen[byte
         process.wait(PATIENCE)
 
 
-@pytest.mark.parametrize("seed", [SEED + number for number in range(ROUNDS)])
+@pytest.mark.parametrize(
+    "seed", [SEED + number for number in range(ROUNDS)], ids=[f"round {n + 1}" for n in range(ROUNDS)]
+)
 def test_all_at_once_is_as_if_one_after_the_other(
     seed: int, environment: dict[str, str], workers: list["subprocess.Popen[bytes]"]
 ) -> None:
