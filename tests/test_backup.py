@@ -17,6 +17,7 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 
+pytestmark = pytest.mark.once
 PATIENCE = 120
 WRITER = """
 from channels.models import Channel

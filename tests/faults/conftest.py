@@ -140,6 +140,7 @@ class Installation:
             "LOG_LEVEL": "WARNING",
         }
         self.started: list[subprocess.Popen[str]] = []
+        self.cluster: Cluster | None = None  # if it has one to itself
 
     def run(self, *arguments: str) -> str:
         """Run Python, and return what it printed."""

@@ -1,6 +1,7 @@
 """The disk is full: under the database, under the uploads. Nothing is half written; room made, the job goes on."""
 
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,22 +17,28 @@ KIB = 1024
 @pytest.fixture
 def on_a_small_disk(tmp_path: Path) -> Iterator[tuple[Installation, Path]]:
     """An installation whose database has a disk to itself, and a file that keeps nearly all of it."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    with small_disk(disk, "160m" if POSTGRESQL else "16m"):
-        if POSTGRESQL:
-            cluster = Cluster(disk, "-c min_wal_size=2MB", "-c max_wal_size=8MB", "-c autovacuum=off")
-            cluster.start()
-            create_database(cluster, "test_small")
-            made = Installation(tmp_path, cluster.url("test_small"))
-            made.cluster = cluster  # type: ignore[attr-defined]
-        else:
-            made = Installation(tmp_path, f"sqlite:///{disk / 'accessaudience.sqlite3'}")
-        made.run("manage.py", "migrate", "--verbosity=0")
-        yield made, disk / "filler"
-        made.end()
-        if POSTGRESQL:
-            cluster.stop("immediate")
+    disk = Path(tempfile.mkdtemp(prefix="aa-small-disk-"))  # not below tmp_path, where PostgreSQL's user may not go
+    try:
+        with small_disk(disk, "160m" if POSTGRESQL else "16m"):
+            yield from _installed_on(disk, tmp_path)
+    finally:
+        disk.rmdir()
+
+
+def _installed_on(disk: Path, data: Path) -> Iterator[tuple[Installation, Path]]:
+    if POSTGRESQL:
+        cluster = Cluster(disk, "-c min_wal_size=2MB", "-c max_wal_size=8MB", "-c autovacuum=off")
+        cluster.start()
+        create_database(cluster, "test_small")
+        made = Installation(data, cluster.url("test_small"))
+        made.cluster = cluster
+    else:
+        made = Installation(data, f"sqlite:///{disk / 'accessaudience.sqlite3'}")
+    made.run("manage.py", "migrate", "--verbosity=0")
+    yield made, disk / "filler"
+    made.end()
+    if made.cluster:
+        made.cluster.stop("immediate")
 
 
 def fill(filler: Path, but: int) -> None:
@@ -76,8 +83,8 @@ def is_over(installation: Installation, filler: Path) -> bool:
 
 def restart_if_crashed(installation: Installation) -> None:
     """Start PostgreSQL again if the full disk has ended it, as whoever makes room would."""
-    if POSTGRESQL and not installation.cluster.is_running():  # type: ignore[attr-defined]
-        installation.cluster.start()  # type: ignore[attr-defined]
+    if installation.cluster and not installation.cluster.is_running():
+        installation.cluster.start()
 
 
 UPLOAD = """
