@@ -160,6 +160,13 @@ class Segment(models.Model):
         indexes = (
             # The Segments tab in its first order, page by page; matching and counting by name.
             models.Index(fields=("channel", "name_key", "id"), name="segments_by_name"),
+            # The Segments tab sorted by segment ID, and by the latest change.
+            models.Index(fields=("channel", "id_key", "id"), name="segments_by_id"),
+            models.Index(fields=("channel", "updated_at", "id"), name="segments_by_update"),
+            # Its filter "Inactive", and the count of that: few of many.
+            models.Index(
+                fields=("channel", "name_key", "id"), name="segments_inactive", condition=models.Q(active=False)
+            ),
         )
 
     def __str__(self) -> str:
