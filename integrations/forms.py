@@ -5,13 +5,18 @@ Klaviyo. A key is never shown again: its field is drawn empty, whatever was sent
 """
 
 import re
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.http import QueryDict
+from django.utils import timezone
 
+from integrations.arrival import MAX_RULES, OPERATORS, ArrivalRule
+from integrations.models import ChannelSync, KlaviyoAccount
 from integrations.secrets import Secret
 from people.models import Person
+from segments.values import NAME_MAX
 
 _KEY = re.compile(r"pk_[A-Za-z0-9_-]{4,200}")
 
@@ -78,3 +83,57 @@ class ReplaceKeyForm(KeyForm):
         if not self._user.check_password(self.cleaned_data["password"]):
             raise ValidationError("That is not your password.", code="password_wrong")
         return True
+
+
+HOURS = (1, 2, 3, 6, 12, 24)
+
+
+class ChannelSyncForm(forms.Form):
+    """Takes what a channel brings in from Klaviyo, and when. Rules come as pairs of `operator` and `text`."""
+
+    account = forms.ModelChoiceField(
+        KlaviyoAccount.objects.connected(),
+        required=False,
+        empty_label="The only one that is connected",
+        label="Klaviyo account",
+        widget=forms.Select(attrs={"class": "form-select"}),
+        help_text="Changing the account stops the next sync and asks first.",
+    )
+    automatic = forms.BooleanField(required=False)
+    every_hours = forms.TypedChoiceField(
+        choices=[(hours, f"{hours} hour{'' if hours == 1 else 's'}") for hours in HOURS],
+        coerce=int,
+        initial=6,
+        label="Hours between syncs",
+        widget=forms.Select(attrs={"class": "form-select w-auto"}),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """Read the rules; rows without text are left out."""
+        cleaned: dict[str, Any] = super().clean() or {}
+        cleaned["rules"] = self.rules()
+        if len(cleaned["rules"]) > MAX_RULES:
+            raise ValidationError(f"Use at most {MAX_RULES} rules.", code="too_many_rules")
+        if cleaned.get("automatic") and not cleaned.get("account"):
+            self.add_error("account", "Choose the account that the schedule uses.")
+        return cleaned
+
+    def rules(self) -> list[ArrivalRule]:
+        """Return the rules as they were sent, good or not."""
+        data = cast(QueryDict, self.data)
+        pairs = zip(data.getlist("operator"), data.getlist("text"), strict=False)
+        return [
+            ArrivalRule(operator, text.strip()[:NAME_MAX])
+            for operator, text in pairs
+            if operator in OPERATORS and text.strip() and "\0" not in text
+        ]
+
+    def save(self, setting: ChannelSync) -> None:
+        """Keep what was sent."""
+        data = self.cleaned_data
+        every_hours = data["every_hours"] if data["automatic"] else 0
+        if every_hours and not setting.every_hours:
+            setting.started_at = timezone.now()  # the first comes after one interval, not at once
+        setting.account, setting.every_hours = data["account"], every_hours
+        setting.rules = [rule._asdict() for rule in data["rules"]]
+        setting.save()

@@ -17,13 +17,16 @@ from accessaudience.htmx import render_fragment
 from accessaudience.roles import ADMIN, role_required
 from channels.models import Channel
 from integrations import accounts
-from integrations.forms import ConnectForm, KeyForm, ReplaceKeyForm
+from integrations.arrival import CONTAINS, OPERATORS, ArrivalRule
+from integrations.forms import ChannelSyncForm, ConnectForm, KeyForm, ReplaceKeyForm
 from integrations.klaviyo.client import SCOPES, WORDS, Connection, KlaviyoError
 from integrations.models import ChannelSync, KlaviyoAccount, SyncJob
 from integrations.schedule import due_at
 from integrations.secrets import Unreadable
+from integrations.shown import matches, settings_of
 from people.models import Person
 
+SPARE_RULES = 2  # empty rows to write further rules into
 form_methods = require_http_methods(["GET", "HEAD", "POST"])
 UNREADABLE = "This server cannot read the stored key any more: ENCRYPTION_KEYS was changed. Replace the key."
 
@@ -168,3 +171,40 @@ def disconnect(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _account(pk: int) -> KlaviyoAccount:
     return get_object_or_404(KlaviyoAccount.objects.connected(), pk=pk)
+
+
+@form_methods
+@role_required(ADMIN)
+def channel(request: HttpRequest, slug: str) -> HttpResponse:
+    """Settings of a channel: its account, its schedule, and which segments arrive inactive."""
+    setting = settings_of(get_object_or_404(Channel, slug=slug))
+    if request.method == "POST":
+        form = ChannelSyncForm(request.POST)
+        if form.is_valid():
+            form.save(setting)
+            messages.success(request, f"The settings of {setting.channel} are saved.")
+            return redirect("integrations:list")
+        rules = form.rules()
+    else:
+        initial = {"account": setting.account, "automatic": setting.every_hours > 0}
+        form = ChannelSyncForm(initial=initial | ({"every_hours": setting.every_hours} if setting.every_hours else {}))
+        rules = setting.arrival_rules
+    context = {
+        "channel": setting.channel,
+        "form": form,
+        "operators": OPERATORS.items(),
+        "rules": [*rules, *[ArrivalRule(CONTAINS, "")] * SPARE_RULES],
+        "due": due_at(setting) if setting.pk else None,
+        **matches(setting.channel, rules),
+    }
+    status = 422 if form.is_bound else 200
+    return render(request, "integrations/channelsync_form.html", context, status=status)
+
+
+@require_POST
+@role_required(ADMIN)
+def channel_matches(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show what the rules being written would match."""
+    channel = get_object_or_404(Channel, slug=slug)
+    context = {"channel": channel, **matches(channel, ChannelSyncForm(request.POST).rules())}
+    return render(request, "integrations/_matches.html", context)

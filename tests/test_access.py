@@ -22,10 +22,10 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from accessaudience.roles import ADMIN, MARKETER, ROLES, VIEWER
 from channels.models import Channel
 from imports.models import ImportJob
-from integrations.models import KlaviyoAccount
+from integrations.models import KlaviyoAccount, SyncJob
 from people.models import Person
 from segments import changes
-from segments.models import ChangeSet
+from segments.models import ChangeSet, Segment
 from segments.values import SegmentValues
 
 pytestmark = pytest.mark.django_db
@@ -93,6 +93,17 @@ EXPECTED = {
     "integrations:test": posts(ADMIN, "account", sent=302),
     "integrations:key": form(ADMIN, "account", sent=422),
     "integrations:disconnect": form(ADMIN, "account", sent=302),
+    "integrations:channel": form(ADMIN, "slug", sent=422),
+    "integrations:channel_matches": posts(ADMIN, "slug", sent=200),
+    "integrations:begin": posts(MARKETER, "slug", sent=302),
+    "integrations:status": reads(VIEWER, "slug", answer=302),
+    "integrations:preview": form(MARKETER, "slug", sent=302),
+    "integrations:history": reads(VIEWER, "slug"),
+    "integrations:sync": reads(VIEWER, "slug", "sync"),
+    "integrations:stop": posts(MARKETER, "slug", "sync", sent=302),
+    "integrations:answer": posts(MARKETER, "slug", "sync", sent=302),
+    "integrations:link": posts(MARKETER, "slug", "sync", "line", sent=302),
+    "integrations:take_value": posts(MARKETER, "slug", "klaviyo_segment", sent=302),
     "account_login": replace(form(EVERYBODY, sent=200), once_in=302),
     "account_logout": posts(EVERYBODY, sent=302),
     "account_change_password": form(ANY_ROLE, sent=200),
@@ -163,8 +174,14 @@ def sample(marketer: Person) -> dict[str, Any]:
     ended = ImportJob.objects.create(file_name="broken.csv", user=marketer, status="failed", message="No header.")
     default_storage.save(f"imports/{ended.pk}/errors.csv", ContentFile(b"Segment name\n"))
     account = KlaviyoAccount.objects.create(account_id="XyZ123", name="Fernhill", encrypted_key="cannot be read")
+    sync = SyncJob.objects.create(channel=channel, account=account, status="needs_answer", code="many_missing")
+    line = sync.lines.create(outcome="created", kind="list", name="News", segment_id="Xy12Zz")
+    Segment.objects.filter(pk=segment.pk).update(klaviyo_id="v-1", synced_name="VIP in Klaviyo")
     return {
         "slug": channel.slug,
+        "sync": sync.pk,
+        "line": line.pk,
+        "klaviyo_segment": segment.pk,
         "account": account.pk,
         "channel": channel.pk,
         "content_type": ContentType.objects.get_for_model(Channel).pk,

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from channels.models import Channel
 from imports.models import ImportChannel, ImportJob
-from integrations.models import KlaviyoAccount
+from integrations.models import KlaviyoAccount, SyncJob
 from integrations.secrets import Secret
 from jobs import lease
 from jobs.models import Status
@@ -79,6 +79,7 @@ class Workspace:
     change_set: ChangeSet | None = None
     jobs: dict[str, ImportJob] | None = None
     account: KlaviyoAccount | None = None
+    syncs: dict[str, SyncJob] | None = None
 
 
 def fill(person: Person) -> Workspace:
@@ -96,7 +97,9 @@ def fill(person: Person) -> Workspace:
     for name in OFF:
         changes.set_active(Segment.objects.get(channel=email, name=name), False, by)
     segment.refresh_from_db()
-    return Workspace(person, segment, imported, jobs_of_every_state(person, sms), connected(person))
+    account = connected(person)
+    jobs = jobs_of_every_state(person, sms)
+    return Workspace(person, segment, imported, jobs, account, syncs_of_every_state(account, person))
 
 
 def connected(person: Person) -> KlaviyoAccount:
@@ -198,6 +201,51 @@ def of_jobs(name: str, *states: str) -> Callable[[Workspace], list[str]]:
     return lambda w: [reverse(name, args=[w.jobs[state].pk]) for state in states] if w.jobs else []
 
 
+def syncs_of_every_state(account: KlaviyoAccount, person: Person) -> dict[str, SyncJob]:
+    """A sync or a preview in each state that a page shows differently, in Meta: as they are left."""
+    channel = Channel.objects.get(slug="meta")
+    left: dict[str, dict[str, Any]] = {
+        "preview": {"status": Status.READY, "goal": "check"},
+        "failed": {"status": Status.FAILED, "code": "key_refused", "message": "Klaviyo did not accept the key."},
+        "done": {"status": Status.DONE},
+        "asks": {"status": Status.NEEDS_ANSWER, "code": "many_missing", "message": "Many are gone.", "missing": 3},
+    }
+    now = timezone.now()
+    counted = {"fetched": 6, "created": 3, "updated": 2, "protected": 1, "known": 5, "answered_as": "Fernhill Coffee"}
+    syncs = {}
+    for state, values in left.items():
+        job = SyncJob.objects.create(
+            channel=channel, account=account, user=person, started_at=now, finished_at=now, **counted | values
+        )
+        for outcome, reason, was, says, inactive in (
+            ("missing", "", "", "", False),
+            ("updated", "", "Lapsed 3 to 6 months", "", False),
+            ("updated", "adopted", "", "VIP", False),
+            ("created", "", "", "", False),
+            ("created", "returns", "", "", False),
+            ("created", "", "", "name contains “SMS”", True),
+            ("protected", "inactive", "", "Winback 365d", False),
+            ("protected", "override", "", "", False),
+            ("error", "name_too_long", "", "Shorten the name to 255 characters; it has 300.", False),
+        ):
+            job.lines.create(
+                outcome=outcome,
+                reason=reason,
+                kind="list",
+                name=f"A {outcome} one",
+                was=was,
+                says=says,
+                inactive=inactive,
+            )
+        syncs[state] = job
+    return syncs
+
+
+def of_syncs(*states: str) -> Callable[[Workspace], list[str]]:
+    """The pages of the syncs in `states`."""
+    return lambda w: [w.syncs[state].get_absolute_url() for state in states] if w.syncs else []
+
+
 def of_account(name: str) -> Callable[[Workspace], list[str]]:
     """The page `name` of the connected account."""
     return lambda w: [reverse(name, args=[w.account.pk])] if w.account else []
@@ -228,6 +276,10 @@ PAGES: dict[str, Callable[[Workspace], list[str]]] = {
     "imports:mapping": of_jobs("imports:mapping", "ready", "unmatched", "bytes"),
     "integrations:list": at("/integrations/"),
     "integrations:connect": at("/integrations/klaviyo/"),
+    "integrations:channel": at("/integrations/klaviyo/channels/email/"),
+    "integrations:preview": at(f"{LIST}sync/preview/"),
+    "integrations:history": at("/channels/meta/segments/sync/history/"),
+    "integrations:sync": of_syncs("preview", "failed", "done", "asks"),
     "integrations:key": of_account("integrations:key"),
     "integrations:disconnect": of_account("integrations:disconnect"),
 }
@@ -248,6 +300,13 @@ NO_PAGE = {  # answers no GET, or not with a page
     "imports:errors",
     "health_live",
     "health_ready",
+    "integrations:answer",
+    "integrations:begin",
+    "integrations:channel_matches",
+    "integrations:link",
+    "integrations:status",
+    "integrations:stop",
+    "integrations:take_value",
     "integrations:test",
     "integrations:test_key",
 }

@@ -1,0 +1,42 @@
+"""What the Segments tab shows of Klaviyo: `{% load klaviyo %}`.
+
+The pages of segments lie below this app and know nothing of it; their templates take these pieces in.
+"""
+
+from typing import Any
+
+from django import template
+from django.template.context import RequestContext
+
+from channels.models import Channel
+from integrations import shown
+from segments.models import Segment
+
+register = template.Library()
+
+
+@register.inclusion_tag("integrations/_sync_actions.html", takes_context=True)
+def klaviyo_actions(context: RequestContext, channel: Channel) -> dict[str, Any]:
+    """Show "Sync from Klaviyo" and "Preview changes", or "Connect Klaviyo"."""
+    return of_page(context) | {"channel": channel, **shown.action(channel)}
+
+
+@register.inclusion_tag("integrations/_sync.html", takes_context=True)
+def klaviyo_sync(context: RequestContext, channel: Channel) -> dict[str, Any]:
+    """Show how the newest sync stands."""
+    return of_page(context) | {"channel": channel, **shown.region(channel)}
+
+
+@register.inclusion_tag("integrations/_segment_facts.html", takes_context=True)
+def klaviyo_facts(context: RequestContext, segment: Segment) -> dict[str, Any]:
+    """Show what Klaviyo says of a segment: its state, and where a manual override differs."""
+    return of_page(context) | {
+        "segment": segment,
+        "overrides": shown.overrides(segment),
+        "states": segment.klaviyo_state.split(),
+    }
+
+
+def of_page(context: RequestContext) -> dict[str, Any]:
+    """Return what a piece needs of the page around it."""
+    return {name: context.get(name) for name in ("request", "csrf_token", "can_change", "is_admin")}
