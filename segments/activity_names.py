@@ -6,7 +6,7 @@ before and after, and what a created segment was when it came. Must not know: re
 
 from typing import NamedTuple
 
-from django.db.models import Exists, Min, OuterRef, QuerySet
+from django.db.models import Min, QuerySet
 
 from segments.history import Difference, after, before, differences, values_of
 from segments.models import Change, ChangeSet, Segment
@@ -46,17 +46,18 @@ def names(change_set: ChangeSet, act: str, last: int = 0, size: int = PAGE) -> N
 
 
 def _created(change_set: ChangeSet, last: int, count: int) -> list[Row]:
-    """Those that are there still, and those deleted since."""
+    """Those that are there still, and those deleted since.
+
+    Of the first `count` in all, one that came back after it was deleted is among the first `count` that are there.
+    """
     if change_set.first_pk is None or change_set.last_pk is None:
         return []
     keys = range(max(change_set.first_pk, last + 1), change_set.last_pk + 1)
     here = Segment.objects.filter(pk__gte=keys.start, pk__lt=keys.stop, created_in=change_set).order_by("pk")
     alive = {segment.pk: segment for segment in here.select_related("channel")[:count]}
-    is_here = Exists(Segment.objects.filter(pk=OuterRef("segment")))
-    deleted = Change.objects.filter(segment__gte=keys.start, segment__lt=keys.stop, kind=Change.Kind.DELETE)
-    deleted = deleted.filter(~is_here, created_in_id=change_set.pk).order_by("segment")
-    gone = list(deleted.values_list("segment", flat=True).distinct()[:count])
-    wanted = sorted([*alive, *gone])[:count]
+    deletions = Change.objects.filter(segment__gte=keys.start, segment__lt=keys.stop, kind=Change.Kind.DELETE)
+    deleted = deletions.filter(created_in_id=change_set.pk).order_by("segment").values_list("segment", flat=True)
+    wanted = sorted({*alive, *deleted.distinct()[:count]})[:count]
     first = _first_changes(wanted)
     return [_created_row(alive[pk], first.get(pk)) if pk in alive else _gone_row(first[pk]) for pk in wanted]
 
