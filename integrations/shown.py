@@ -4,16 +4,16 @@ Goes in: a channel, or a sync. Comes out: what the templates show. Must not know
 """
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
+from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from channels.models import Channel
 from integrations.arrival import ArrivalRule, rule_for
-from integrations.models import ChannelSync, KlaviyoAccount, SyncJob, SyncLine
-from integrations.starting import NoAccount, account_for
+from integrations.models import OPEN, ChannelSync, KlaviyoAccount, SyncJob, SyncLine
 from jobs.models import Job, Status
 from jobs.presence import worker_missing
 from segments.models import Segment
@@ -35,28 +35,65 @@ SHOWS = {  # what can be shown alone: its word, and which lines it means
 }
 
 
-def region(channel: Channel) -> dict[str, Any]:
+class Glance(NamedTuple):
+    """What the Segments tab must know of Klaviyo, by one query: most of the time that is all it shows."""
+
+    connected: bool
+    newest: UUID | None  # sync
+    status: str
+    finished_at: datetime | None
+    last_at: datetime | None  # that one was done
+    last_by: str
+    last_account: str
+
+    @property
+    def running(self) -> bool:
+        """Whether a sync waits or runs."""
+        return self.status in OPEN
+
+    @property
+    def tells(self) -> bool:
+        """Whether the newest sync is worth a box above the table."""
+        if self.status == Status.DONE and self.finished_at:
+            return timezone.now() - self.finished_at < RECENTLY
+        return self.running or self.status in (Status.NEEDS_ANSWER, Status.FAILED)
+
+
+def glance(channel: Channel) -> Glance:
+    """Return how Klaviyo stands in `channel`."""
+    syncs = SyncJob.objects.syncs().filter(channel=OuterRef("pk"))
+    done = syncs.filter(status=Status.DONE)
+
+    def of(rows: QuerySet[SyncJob], field: str) -> Subquery:
+        return Subquery(rows.values(field)[:1])
+
+    found = Channel.objects.filter(pk=channel.pk).values_list(
+        Exists(KlaviyoAccount.objects.connected()),
+        of(syncs, "pk"),
+        of(syncs, "status"),
+        of(syncs, "finished_at"),
+        of(done, "finished_at"),
+        of(done, "change_set__user_name"),
+        of(done, "account__name"),
+    )
+    connected, newest, status, finished_at, last_at, last_by, last_account = found.get()
+    return Glance(connected, newest, status or "", finished_at, last_at, last_by or "", last_account or "")
+
+
+def region(channel: Channel, seen: Glance | None = None) -> dict[str, Any]:
     """Return what stands above the table of a channel's segments: the newest sync, if it is worth that."""
-    newest = SyncJob.objects.for_list().syncs().filter(channel=channel).first()
-    if newest is None:
-        return {"job": None, "last": None}
-    now = timezone.now()
-    told = newest.is_open or newest.status in (Status.NEEDS_ANSWER, Status.FAILED)
-    if newest.status == Status.DONE and newest.finished_at:
-        told = now - newest.finished_at < RECENTLY
-    waits = newest.status == Status.WAITING and now - newest.created_at > WAITS_TOO_LONG
+    seen = seen or glance(channel)
+    if seen.newest is None or not seen.tells:
+        return {"job": None, "seen": seen}
+    newest = SyncJob.objects.for_list().get(pk=seen.newest)
+    waits = newest.status == Status.WAITING and timezone.now() - newest.created_at > WAITS_TOO_LONG
     return {
-        "job": newest if told else None,
-        "last": newest if newest.status == Status.DONE else last_done(channel),
+        "job": newest,
+        "seen": seen,
         "took": took(newest),
         "no_worker": waits and worker_missing(),
-        "gone": gone(newest) if told else [],
+        "gone": gone(newest),
     }
-
-
-def last_done(channel: Channel) -> SyncJob | None:
-    """Return the newest sync that brought everything in."""
-    return SyncJob.objects.for_list().syncs().filter(channel=channel, status=Status.DONE).first()
 
 
 def gone(job: SyncJob) -> list[SyncLine]:
@@ -70,17 +107,6 @@ def took(job: SyncJob) -> str:
         return ""
     seconds = round(((job.finished_at or timezone.now()) - job.started_at).total_seconds())
     return f"{seconds} second{'' if seconds == 1 else 's'}" if seconds < 120 else f"{round(seconds / 60)} minutes"
-
-
-def action(channel: Channel) -> dict[str, Any]:
-    """Return what the button of the Segments tab does: sync, say that one runs, or lead to connecting."""
-    accounts = list(KlaviyoAccount.objects.connected())
-    try:
-        account = account_for(channel, accounts) if accounts else None
-    except NoAccount:
-        account = None
-    running = SyncJob.objects.syncs().open().filter(channel=channel).exists() if accounts else False
-    return {"connected": bool(accounts), "account": account, "running": running}
 
 
 class Filter(NamedTuple):

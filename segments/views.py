@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_safe
 
@@ -27,9 +27,13 @@ from segments.queries import COUNT_CAP
 @role_required(VIEWER)
 def segment_list(request: HttpRequest, slug: str) -> HttpResponse:
     """Show a page of a channel's segments that match the search and filters."""
-    channel = get_object_or_404(Channel, slug=slug)
+    channels = list(Channel.objects.all())  # the navigation shows them all: one query for both
+    channel = next((each for each in channels if each.slug == slug), None)
+    if channel is None:
+        raise Http404
     template = "segments/segment_list.html", "segments/_segments.html"
-    response = render_fragment(request, *template, list_context(request, channel))
+    context = list_context(request, channel) | {"nav_channels": channels}
+    response = render_fragment(request, *template, context)
     if not channel.segment_count and wants_fragment(request):
         response["HX-Refresh"] = "true"  # the list became empty: another page altogether
     return response

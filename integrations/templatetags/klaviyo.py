@@ -18,13 +18,13 @@ register = template.Library()
 @register.inclusion_tag("integrations/_sync_actions.html", takes_context=True)
 def klaviyo_actions(context: RequestContext, channel: Channel) -> dict[str, Any]:
     """Show "Sync from Klaviyo" and "Preview changes", or "Connect Klaviyo"."""
-    return of_page(context) | {"channel": channel, **shown.action(channel)}
+    return of_page(context) | {"channel": channel, "seen": seen(context, channel)}
 
 
 @register.inclusion_tag("integrations/_sync.html", takes_context=True)
 def klaviyo_sync(context: RequestContext, channel: Channel) -> dict[str, Any]:
     """Show how the newest sync stands."""
-    return of_page(context) | {"channel": channel, **shown.region(channel)}
+    return of_page(context) | {"channel": channel, **shown.region(channel, seen(context, channel))}
 
 
 @register.inclusion_tag("integrations/_segment_facts.html", takes_context=True)
@@ -35,6 +35,15 @@ def klaviyo_facts(context: RequestContext, segment: Segment) -> dict[str, Any]:
         "overrides": shown.overrides(segment),
         "states": segment.klaviyo_state.split(),
     }
+
+
+def seen(context: RequestContext, channel: Channel) -> shown.Glance:
+    """Return how Klaviyo stands in the channel, asked once for a page: its two pieces share the answer."""
+    request: Any = context["request"]
+    if not hasattr(request, "klaviyo"):
+        request.klaviyo = shown.glance(channel)
+    found: shown.Glance = request.klaviyo
+    return found
 
 
 def of_page(context: RequestContext) -> dict[str, Any]:
