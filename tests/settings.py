@@ -6,7 +6,11 @@ Processes that a test starts inherit DJANGO_SETTINGS_MODULE and DATA_DIR, and so
 import os
 import tempfile
 
-os.environ.setdefault("DATA_DIR", tempfile.mkdtemp(prefix="accessaudience-tests-"))
+WHOLE_RUN, WORKER = os.environ.get("TESTS_DATA_DIR"), os.environ.get("PYTEST_XDIST_WORKER")
+if "DATA_DIR" not in os.environ:
+    WHOLE_RUN = os.environ["TESTS_DATA_DIR"] = os.environ["DATA_DIR"] = tempfile.mkdtemp(prefix="accessaudience-tests-")
+elif WORKER and os.environ["DATA_DIR"] == WHOLE_RUN:  # one of several that run tests: nothing is shared
+    os.environ["DATA_DIR"] = os.path.join(WHOLE_RUN, WORKER)
 os.environ.setdefault("SECRET_KEY", "for tests only, and long enough for the checks: 0123456789")
 os.environ.setdefault("ENCRYPTION_KEYS", "dGVzdHMgb25seTogdGhlc2UgYXJlIDMyIGJ5dGVzISE=")
 
