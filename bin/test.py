@@ -185,12 +185,14 @@ def starts(path: str) -> bool:
 
 def test_all(suite: Suite) -> None:
     """Everything on both databases; pages are used in the browser on the one that `make run` has."""
-    rest = [f"--ignore={BROWSER_TESTS}", "-q", "-n", PROCESSES]
+    rest = [f"--ignore={BROWSER_TESTS}", "-q", "-rs", "-n", PROCESSES]
     suite.run("SQLite", rest, DATABASE_URL=on_sqlite())
     with suite.needing("the tests on PostgreSQL"), on_postgresql() as address:
         suite.run("PostgreSQL", ["-m", "not once", *rest], DATABASE_URL=address)
     with suite.needing("the tests in a browser"):
-        suite.run("Chromium", [BROWSER_TESTS, "-q", "-n", PROCESSES], DATABASE_URL=on_sqlite(), CHROMIUM=browser())
+        suite.run(
+            "Chromium", [BROWSER_TESTS, "-q", "-rs", "-n", PROCESSES], DATABASE_URL=on_sqlite(), CHROMIUM=browser()
+        )
 
 
 def test_corpus(suite: Suite) -> None:
