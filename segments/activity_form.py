@@ -1,6 +1,7 @@
-"""The search and filters above the Activity list.
+"""What people ask of Activity: the search and filters above the list, and which names of a change set.
 
-Goes in: GET data. Comes out: change sets. What is not understood is left out, never an error. Must not know: requests.
+Goes in: GET data. Comes out: change sets, or where a page begins. What is not understood is left out, never an error.
+Must not know: requests.
 """
 
 from datetime import datetime, time, timedelta
@@ -10,8 +11,10 @@ from django import forms
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from segments.activity_names import CHANGED, CREATED
 from segments.models import ChangeSet
 
+KEY_MAX = 2**63 - 1  # the largest primary key
 NOBODY = "nobody"  # a schedule or the command line
 DATES = "dates"
 DAYS = {"today": 0, "week": 7, "month": 30}
@@ -26,7 +29,26 @@ KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 
 
-class ActivityForm(forms.Form):
+class Asked(forms.Form):
+    """A form of a GET request, in which nothing is required and nothing is wrong."""
+
+    def __init__(self, data: Any) -> None:
+        super().__init__(data)
+        self.is_valid()
+
+    def get(self, field: str) -> Any:
+        """The cleaned value of `field`; nothing if it was not given, or not understood."""
+        return self.cleaned_data.get(field)
+
+
+class NamesForm(Asked):
+    """Which of a change set's segments to show, and the segment after which the page begins."""
+
+    show = forms.ChoiceField(required=False, choices=[(CREATED, CREATED), (CHANGED, CHANGED)])
+    after = forms.IntegerField(required=False, min_value=1, max_value=KEY_MAX)
+
+
+class ActivityForm(Asked):
     """Part of a segment's or file's name, who, which kind, which channel, when; and where a page begins."""
 
     q = forms.CharField(required=False, max_length=255)
@@ -47,16 +69,8 @@ class ActivityForm(forms.Form):
     )
     since = forms.DateField(required=False)
     until = forms.DateField(required=False)
-    older = forms.IntegerField(required=False, min_value=1)
-    newer = forms.IntegerField(required=False, min_value=1)
-
-    def __init__(self, data: Any) -> None:
-        super().__init__(data)
-        self.is_valid()
-
-    def get(self, field: str) -> Any:
-        """The cleaned value of `field`; nothing if it was not given, or not understood."""
-        return self.cleaned_data.get(field)
+    older = forms.IntegerField(required=False, min_value=1, max_value=KEY_MAX)
+    newer = forms.IntegerField(required=False, min_value=1, max_value=KEY_MAX)
 
     @property
     def narrows(self) -> bool:

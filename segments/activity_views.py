@@ -21,7 +21,7 @@ from jobs.presence import worker_missing
 from people.models import Person
 from segments import undoing
 from segments.activity import csv_pieces, deed_of, page_of
-from segments.activity_form import NOBODY, ActivityForm
+from segments.activity_form import NOBODY, ActivityForm, NamesForm
 from segments.activity_names import CHANGED, CREATED, names
 from segments.models import ChangeSet
 
@@ -61,20 +61,16 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
     """Show what one change set did: how much in each channel, and to which segments."""
     change_set = get_object_or_404(ChangeSet, pk=pk)
     deed = deed_of(change_set)
-    counts = {CREATED: 0 if change_set.first_pk is None else deed.total("created")}
-    counts[CHANGED] = deed.segments - counts[CREATED]
-    show = request.GET.get("show", "")
-    if show not in counts:
-        show = next((act for act in counts if counts[act]), CREATED)
-    after = request.GET.get("after", "")
+    asked = NamesForm(request.GET)
+    show = asked.get("show") or (CREATED if deed.created else CHANGED)
     context: dict[str, Any] = {
         "deed": deed,
         "change_set": deed.change_set,
         "undos": change_set.undone_by.select_related("user"),
-        "counts": counts,
+        "counts": {CREATED: deed.created, CHANGED: deed.segments - deed.created},
         "show": show,
-        "names": names(change_set, show, int(after) if after.isdecimal() and len(after) < 19 else 0),
-        "after": after,
+        "names": names(change_set, show, asked.get("after") or 0),
+        "after": asked.get("after"),
         **_job_context(change_set),
     }
     return render(request, "segments/change_set_detail.html", context)

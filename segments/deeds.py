@@ -134,6 +134,11 @@ class Deed:
         """How many segments it created, changed or deleted."""
         return self.total("created") + self.total("updated") + self.total("deleted")
 
+    @property
+    def created(self) -> int:
+        """How many of them are new; what an undo brings back is not."""
+        return 0 if self.change_set.first_pk is None else self.total("created")
+
     def total(self, name: str) -> int:
         """One of the counts, over all channels."""
         return sum(getattr(counts, name) for counts in self.channels)

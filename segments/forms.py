@@ -227,7 +227,7 @@ class UndoForm(OnceForm):
 class HistoryForm(forms.Form):
     """Where a page of a segment's history begins; what is not understood is the beginning."""
 
-    before = forms.IntegerField(required=False, min_value=1)
+    before = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1)
 
     @property
     def before_change(self) -> int:
@@ -238,6 +238,6 @@ class HistoryForm(forms.Form):
 class RestoreForm(OnceForm):
     """Gives one field of a segment back what it had before a change; `seen` as in SegmentForm."""
 
-    change = forms.IntegerField(min_value=1)
+    change = forms.IntegerField(min_value=1, max_value=2**63 - 1)
     field = forms.ChoiceField(choices=[(field, field) for field in SegmentValues._fields])
     seen = forms.IntegerField()
