@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import NamedTuple
 
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, OuterRef, Q, Subquery, Sum
 from django.utils import timezone
 
 from channels.models import Channel
 from imports.models import ImportJob
+from integrations.models import SyncJob
 from jobs.models import Status
 from jobs.presence import worker_missing
 from segments.activity import for_pages
@@ -84,13 +85,14 @@ class Attention(NamedTuple):
 
     failed: Sequence[ImportJob]
     with_errors: Sequence[ImportJob]
+    syncs: Sequence[SyncJob]
     no_worker: bool
 
     def __bool__(self) -> bool:
-        return bool(self.failed or self.with_errors or self.no_worker)
+        return bool(self.failed or self.with_errors or self.syncs or self.no_worker)
 
 
-def attention() -> Attention:
+def attention(channels: Iterable[Channel]) -> Attention:
     """Return the last days' imports that failed or left rows out, and whether one waits for a missing worker."""
     now = timezone.now()
     recent = Q(finished_at__gte=now - ATTENTION_FOR)
@@ -106,4 +108,24 @@ def attention() -> Attention:
     )
     of = {status: [job for job in jobs if job.status == status] for status in (Status.FAILED, Status.DONE)}
     waiting = any(job.status == Status.WAITING for job in jobs)
-    return Attention(of[Status.FAILED][:3], of[Status.DONE][:3], waiting and worker_missing())
+    return Attention(of[Status.FAILED][:3], of[Status.DONE][:3], stuck_syncs(channels), waiting and worker_missing())
+
+
+def channels() -> list[Channel]:
+    """Return every channel, with its newest sync: `newest_sync` and `newest_status`."""
+    newest = SyncJob.objects.syncs().filter(channel=OuterRef("pk"))
+    return list(
+        Channel.objects.annotate(
+            newest_sync=Subquery(newest.values("pk")[:1]), newest_status=Subquery(newest.values("status")[:1])
+        )
+    )
+
+
+def stuck_syncs(channels: Iterable[Channel]) -> list[SyncJob]:
+    """Return of each of `channels()` the newest sync, where it failed or asks something; no query where none did."""
+    stuck = [
+        each.newest_sync  # type: ignore[attr-defined]  # annotated by channels()
+        for each in channels
+        if each.newest_status in (Status.FAILED, Status.NEEDS_ANSWER)  # type: ignore[attr-defined]
+    ]
+    return list(SyncJob.objects.for_list().filter(pk__in=stuck[:3])) if stuck else []

@@ -5,7 +5,6 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from accessaudience.roles import VIEWER, role_required
-from channels.models import Channel
 from overview import board
 
 
@@ -13,12 +12,12 @@ from overview import board
 @role_required(VIEWER)
 def overview(request: HttpRequest) -> HttpResponse:
     """Show the board, or the first steps while there is nothing to show."""
-    channels = list(Channel.objects.all())
+    channels = board.channels()
     context = {
         "nav_channels": channels,
         "cards": board.cards(channels),
         "lately": board.lately(),
-        "attention": board.attention(),
+        "attention": board.attention(channels),
     }
     empty = not context["lately"] and not any(channel.segment_count for channel in channels)
     return render(request, f"overview/{'first_run' if empty else 'overview'}.html", context)

@@ -21,6 +21,7 @@ from segments.values import SegmentValues
 
 ANY = ""
 STATUSES = {"active": True, "inactive": False}
+GONE = "gone"
 
 
 class ValueField(forms.Field):
@@ -157,7 +158,8 @@ class FilterForm(forms.Form):
 
     q = forms.CharField(required=False, max_length=values.NAME_MAX)
     status = forms.ChoiceField(
-        required=False, choices=[(ANY, "All statuses"), ("active", "Active"), ("inactive", "Inactive")]
+        required=False,
+        choices=[(ANY, "All statuses"), ("active", "Active"), ("inactive", "Inactive"), (GONE, "Gone from Klaviyo")],
     )
     source = forms.ChoiceField(required=False, choices=[(ANY, "All sources"), *Source.choices])
     sort = forms.ChoiceField(required=False, choices=[(name, sort.label) for name, sort in SORTS.items()])
@@ -186,7 +188,7 @@ class FilterForm(forms.Form):
     def limits(self) -> str:
         """The filters in words, for "You are only looking at ..."; "" if none is set."""
         source = Source(self.get("source")).label if self.get("source") else ""
-        words = [self.get("status"), source, "segments"]
+        words = [self.get("status"), source, "segments"]  # "gone segments" are those gone from Klaviyo
         return " ".join(word for word in words if word) if len([*filter(None, words)]) > 1 else ""
 
     @property
@@ -207,6 +209,8 @@ class FilterForm(forms.Form):
     def matching(self, channel: Channel) -> SegmentQuerySet:
         """The segments of `channel` that match, in no order."""
         segments: SegmentQuerySet = channel.segments.all()
+        if self.get("status") == GONE:
+            segments = segments.gone()
         return (
             segments.search(self.get("q")).with_status(STATUSES.get(self.get("status"))).with_source(self.get("source"))
         )

@@ -47,6 +47,10 @@ class SegmentQuerySet(models.QuerySet["Segment"]):
         """Active (True), inactive (False) or both (None)."""
         return self if active is None else self.filter(active=active)
 
+    def gone(self) -> "SegmentQuerySet":
+        """Which Klaviyo had, and has no more. The unique index of Klaviyo IDs finds the few that ever were its."""
+        return self.filter(klaviyo_id__isnull=False, missing_since__isnull=False)
+
     def with_source(self, source: str) -> "SegmentQuerySet":
         """Which came in this way; from anywhere if blank."""
         return self.filter(source=source) if source else self

@@ -1,5 +1,6 @@
 """The private key is in the database, encrypted, and nowhere else: not in a page, a log, a mail, a dump."""
 
+import contextlib
 import io
 import json
 import logging
@@ -134,3 +135,30 @@ def test_a_report_of_an_unexpected_error_has_neither_variables_nor_what_was_post
     answer = as_admin.post("/integrations/klaviyo/test/", {"key": CANARY})
     assert answer.status_code == 500
     assert not has_canary(answer.content.decode())
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_sync_leaves_no_trace_of_the_key(
+    as_admin: Client,
+    klaviyo: FakeKlaviyo,
+    account: KlaviyoAccount,
+    sync: Callable[..., Any],
+    meet: Callable[[faults.Fault | None], None],
+    heard: Callable[[], str],
+    fault: faults.Fault | None,
+) -> None:
+    account.keep_key(accounts.Secret(CANARY))
+    account.save()
+    klaviyo.add_many(3, 2)
+    meet(fault)
+    job = sync()
+    assert job.status == ("failed" if fault else "done")
+    paths = ("/", "/channels/email/segments/", job.get_absolute_url(), "/channels/email/segments/sync/history/")
+    for path in (*paths, "/integrations/", "/activity/"):
+        assert not has_canary(as_admin.get(path).content.decode())
+    out = io.StringIO()
+    call_command("dumpdata", stdout=out)
+    with contextlib.suppress(CommandError):
+        call_command("sync_klaviyo", "--channel", "email", "--json")
+    assert not has_canary(heard() + out.getvalue())

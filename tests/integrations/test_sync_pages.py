@@ -267,6 +267,23 @@ def test_a_segment_that_is_gone_says_so(as_viewer: Client, klaviyo: FakeKlaviyo,
     segment = Segment.objects.get(segment_id="S00000")
     assert "Gone from Klaviyo" in text_of(as_viewer.get(segment.get_absolute_url()))
     assert "“<bdi>Segment 0</bdi>” no longer exists in Klaviyo." in text_of(as_viewer.get(TAB))
+    gone = text_of(as_viewer.get(f"{TAB}?status=gone"))
+    assert 'value="gone" selected' in gone
+    assert "S00000" in gone
+    assert "S00001" not in gone
+
+
+def test_the_overview_tells_of_syncs_that_need_somebody(
+    as_viewer: Client, klaviyo: FakeKlaviyo, sync: Sync, asking: SyncJob
+) -> None:
+    assert "more than half" in text_of(as_viewer.get("/")) or "2 of the 3" in text_of(as_viewer.get("/"))
+    klaviyo.allow()
+    sync()
+    shown = text_of(as_viewer.get("/"))
+    assert "did not accept the private key" in shown
+    klaviyo.allow(*("accounts:read", "lists:read", "segments:read"))
+    sync(accept_missing=True)
+    assert "did not accept the private key" not in text_of(as_viewer.get("/"))
 
 
 # Settings of a channel
