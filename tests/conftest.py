@@ -28,10 +28,15 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Give tests that commit the rows of the migrations (channels, roles): the one before emptied every table."""
+    """Mark what has nothing to do with the database, and give tests that commit the rows of the migrations.
+
+    (Channels and roles: the test before such a one emptied every table.)
+    """
     marker = item.get_closest_marker("django_db")
-    commits = bool(marker and marker.kwargs.get("transaction"))
-    if commits or {"live_server", "transactional_db"} & set(getattr(item, "fixturenames", [])):
+    fixtures = set(getattr(item, "fixturenames", []))
+    if not (marker or item.get_closest_marker("fault") or fixtures & {"db", "live_server", "transactional_db"}):
+        item.add_marker("once")
+    if (marker and marker.kwargs.get("transaction")) or fixtures & {"live_server", "transactional_db"}:
         item.add_marker(pytest.mark.django_db(transaction=True, serialized_rollback=True), append=False)
 
 

@@ -13,8 +13,6 @@ from django.conf import settings
 from accessaudience import checks
 from accessaudience.secrets import is_encryption_key, kept_secret, new_encryption_key, new_secret_key
 
-pytestmark = pytest.mark.once
-
 ROOT = Path(settings.BASE_DIR)
 ON_POSTGRESQL = {
     "DATABASE_URL": "postgres://nobody@127.0.0.1:1/none",
