@@ -3,12 +3,15 @@
 Processes that a test starts inherit DJANGO_SETTINGS_MODULE and DATA_DIR, and so share all of it.
 """
 
+import atexit
 import os
+import shutil
 import tempfile
 
 WHOLE_RUN, WORKER = os.environ.get("TESTS_DATA_DIR"), os.environ.get("PYTEST_XDIST_WORKER")
 if "DATA_DIR" not in os.environ:
     WHOLE_RUN = os.environ["TESTS_DATA_DIR"] = os.environ["DATA_DIR"] = tempfile.mkdtemp(prefix="accessaudience-tests-")
+    atexit.register(shutil.rmtree, WHOLE_RUN, ignore_errors=True)
 elif WORKER and os.environ["DATA_DIR"] == WHOLE_RUN:  # one of several that run tests: nothing is shared
     os.environ["DATA_DIR"] = os.path.join(WHOLE_RUN, WORKER)
 os.environ.setdefault("SECRET_KEY", "for tests only, and long enough for the checks: 0123456789")
