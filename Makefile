@@ -10,13 +10,16 @@ LOCK := $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --gener
 	--no-emit-find-links $(LOCK_OPTIONS)
 export UV_CUSTOM_COMPILE_COMMAND := make lock
 
-.PHONY: help run test lint corpus e2e axe faults shots bench lock icons tabler installed installed-to-test
+.PHONY: help run demo test lint corpus e2e axe faults shots bench lock icons tabler installed installed-to-test
 
 help:  ## name the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*##/\1\t/p' Makefile | expand -t 12
 
 run: installed  ## serve on http://127.0.0.1:8000 (PORT= changes that), setting up what is not yet
 	@exec $(VENV)/python -m accessaudience.supervisor
+
+demo: installed  ## serve with sample data and a Klaviyo that is played, to try everything without a key
+	@$(VENV)/python bin/demo.py
 
 test: installed-to-test  ## run the whole suite: on SQLite, on PostgreSQL, in Chromium
 	@$(VENV)/python bin/test.py

@@ -11,6 +11,7 @@ import argparse
 import sys
 
 import reading
+import syncing
 import writing
 from machine import WORK, describe
 
@@ -19,6 +20,7 @@ ROWS = {
     "sqlite": (writing.on_sqlite, 200_000),
     "page": (reading.on_postgresql, 1_000_000),
     "page-sqlite": (reading.on_sqlite, 200_000),
+    "sync": (syncing.of_klaviyo, 1_000),
 }
 QUICK = 2_000
 
