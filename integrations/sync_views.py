@@ -155,7 +155,8 @@ def link(request: HttpRequest, slug: str, pk: UUID, line: int) -> HttpResponse:
         return redirect(job)
     values = SegmentValues(namesake.name, found.segment_id, namesake.link, namesake.active)
     try:
-        change_set = changes.edit(namesake, values, changes.By(cast(Person, request.user)))
+        by = changes.By(cast(Person, request.user))
+        change_set = changes.edit(namesake, values, by, expected_change=namesake.last_change_id)
     except (changes.ChannelBusy, changes.EditedMeanwhile):
         messages.error(request, "Something else is being written here; try again in a moment.")
     except changes.IdentityTaken as taken:
@@ -180,7 +181,8 @@ def take_value(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         name = segment.synced_name or name
     values = SegmentValues(name, segment.segment_id, url, segment.active)
     try:
-        change_set = changes.edit(segment, values, changes.By(cast(Person, request.user)))
+        by = changes.By(cast(Person, request.user))
+        change_set = changes.edit(segment, values, by, expected_change=segment.last_change_id)
     except (changes.ChannelBusy, changes.EditedMeanwhile, changes.IdentityTaken):
         messages.error(request, "It could not be changed just now. Nothing was saved.")
     else:

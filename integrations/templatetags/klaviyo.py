@@ -21,6 +21,12 @@ def klaviyo_actions(context: RequestContext, channel: Channel) -> dict[str, Any]
     return of_page(context) | {"channel": channel, "seen": seen(context, channel)}
 
 
+@register.inclusion_tag("integrations/_way.html", takes_context=True)
+def klaviyo_way(context: RequestContext, channel: Channel) -> dict[str, Any]:
+    """Show Klaviyo as the first way into an empty channel."""
+    return of_page(context) | {"channel": channel, "seen": seen(context, channel)}
+
+
 @register.inclusion_tag("integrations/_sync.html", takes_context=True)
 def klaviyo_sync(context: RequestContext, channel: Channel) -> dict[str, Any]:
     """Show how the newest sync stands."""
