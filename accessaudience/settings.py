@@ -153,7 +153,6 @@ except (ZoneInfoNotFoundError, ValueError):
     raise ImproperlyConfigured(f"TIME_ZONE must be a name like Europe/Berlin, not '{TIME_ZONE}'.") from None
 USE_I18N = False
 USE_TZ = True
-USE_THOUSAND_SEPARATOR = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 STATIC_URL = "static/"

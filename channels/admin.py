@@ -1,6 +1,7 @@
 """Channels in Django admin: add, rename, order. Not deleted while they hold anything."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
@@ -23,6 +24,10 @@ class ChannelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscript
     def get_prepopulated_fields(self, request: HttpRequest, obj: Channel | None = None) -> dict[str, Sequence[str]]:
         """Suggest the slug of a new one."""
         return {} if obj else {"slug": ("name",)}
+
+    def save_model(self, request: HttpRequest, obj: Channel, form: Any, change: bool) -> None:
+        """Write what was changed and nothing else: `segment_count` moves on while the page is open."""
+        obj.save(update_fields=form.changed_data if change else None)
 
     def has_delete_permission(self, request: HttpRequest, obj: Channel | None = None) -> bool:
         """Refuse while it holds segments; what else protects it, Django's page names."""

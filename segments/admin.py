@@ -24,6 +24,10 @@ from segments.values import SegmentValues
 REFUSED = (changes.IdentityTaken, changes.EditedMeanwhile, changes.ChannelBusy)
 
 
+class Incomplete(Exception):  # noqa: N818  # not a fault: what was done stays, and can be undone
+    """Some of many were written, and one was refused; the text says which."""
+
+
 def by(request: HttpRequest) -> changes.By:
     """Who is doing this, in Django admin."""
     user = request.user if isinstance(request.user, Person) else None
@@ -36,6 +40,11 @@ class SegmentAdminForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscr
     name = ValueField(values.clean_name, label="Segment name", widget=AdminTextInputWidget)
     segment_id = ValueField(values.clean_segment_id, label="Segment ID", widget=AdminTextInputWidget)
     link = ValueField(values.clean_link, label="Link", widget=AdminTextInputWidget)
+    seen = forms.IntegerField(required=False, widget=forms.HiddenInput, help_text="The last change when it was opened.")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["seen"].initial = self.instance.last_change_id
 
     class Meta:
         model = Segment
@@ -84,7 +93,7 @@ class SegmentAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # as above
         """Write through segments.changes, as one change set."""
         if change:
             before = Segment.objects.select_related("channel").get(pk=obj.pk)
-            changes.edit(before, form.segment_values(), by(request), expected_change=form.initial.get("last_change"))
+            changes.edit(before, form.segment_values(), by(request), expected_change=form.cleaned_data["seen"])
         else:
             obj.pk = changes.add(obj.channel, form.segment_values(), by(request)).pk
 
@@ -93,9 +102,15 @@ class SegmentAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # as above
         changes.delete(obj, by(request))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Segment]) -> None:
-        """Delete each through segments.changes, so that each can be brought back."""
-        for segment in queryset.select_related("channel"):
-            changes.delete(segment, by(request))
+        """Delete each through segments.changes, so that each can be brought back; say how far it came."""
+        segments = list(queryset.select_related("channel"))
+        for number, segment in enumerate(segments):
+            try:
+                changes.delete(segment, by(request))
+            except REFUSED as refused:
+                raise Incomplete(
+                    f"{number} of {len(segments)} are deleted; “{segment.name}” is not: {refused}"
+                ) from refused
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """Only the segments themselves: their history stays."""
@@ -118,6 +133,9 @@ def said(request: HttpRequest, view: Callable[[], HttpResponse]) -> HttpResponse
     """The response of `view`, or the same page again with a message, if segments.changes refused."""
     try:
         return view()
+    except Incomplete as incomplete:
+        messages.error(request, str(incomplete))
+        return HttpResponseRedirect(request.get_full_path())
     except REFUSED as refused:
         words = {
             changes.IdentityTaken: "Another segment of this channel has that segment ID or name.",

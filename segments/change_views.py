@@ -35,6 +35,7 @@ def add(request: HttpRequest, slug: str) -> HttpResponse:
     channel = get_object_or_404(Channel, slug=slug)
     form = SegmentForm(sent(request), channel=channel)
     if form.is_valid() and was_done(form):
+        say_if_other(request, form)
         return added(request, channel)
     if not form.is_valid() or form.meets_namesake():
         return form_page(request, form)
@@ -70,6 +71,7 @@ def edit(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     segment = load(slug, pk)
     form = SegmentForm(sent(request), channel=segment.channel, segment=segment)
     if form.is_valid() and was_done(form):
+        say_if_other(request, form)
         return done(request, segment.channel)
     if not form.is_valid() or form.meets_namesake():
         return form_page(request, form)
@@ -207,6 +209,14 @@ def was_done(form: forms.Form) -> bool:
     """
     token = form.cleaned_data["form_token"]
     return token is not None and ChangeSet.objects.filter(form_token=token).exists()
+
+
+def say_if_other(request: HttpRequest, form: SegmentForm) -> None:
+    """Say that a form sent again did nothing, where it holds other values than were written: Back and Save make one."""
+    written = form.segment or Segment.objects.filter(created_in__form_token=form.cleaned_data["form_token"]).first()
+    sent_now = form.segment_values()
+    if written is None or (written.name, written.segment_id, written.link) != sent_now[:3]:
+        messages.warning(request, f"“{sent_now.name}” was not saved: this form was sent before. Open it again.")
 
 
 def in_words(problem: changes.ChannelBusy | changes.EditedMeanwhile) -> str:

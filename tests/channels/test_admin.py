@@ -1,9 +1,11 @@
 """Channels in Django admin."""
 
 import pytest
-from django.test import Client
+from django.contrib.admin import site
+from django.test import Client, RequestFactory
 
 from channels.models import Channel
+from people.models import Person
 from segments import changes
 from segments.values import SegmentValues
 
@@ -63,3 +65,16 @@ def test_deleting_many_at_once_spares_those_with_segments(as_admin: Client, emai
     data = {"action": "delete_selected", "_selected_action": [email.pk], "post": "yes"}
     as_admin.post(CHANNELS, data)
     assert Channel.objects.filter(pk=email.pk).exists()
+
+
+def test_saving_a_channel_leaves_its_count_to_the_writer(as_admin: Client, email: Channel) -> None:
+    page = {"name": "E-mail", "icon": email.icon, "position": "5"}
+    request = RequestFactory().post("/")
+    request.user = Person(is_superuser=True)
+    stale = Channel.objects.get(pk=email.pk)
+    changes.add(email, SegmentValues("VIP"), changes.By())
+    form = site.get_model_admin(Channel).get_form(request, stale)(page, instance=stale)
+    assert form.is_valid(), form.errors
+    site.get_model_admin(Channel).save_model(request, form.save(commit=False), form, True)
+    email.refresh_from_db()
+    assert (email.name, email.segment_count) == ("E-mail", 1)

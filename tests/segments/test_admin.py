@@ -10,6 +10,7 @@ from channels.models import Channel
 from people.models import Person
 from segments import changes
 from segments.models import Change, ChangeSet, Segment
+from segments.values import SegmentValues
 from tests.factories import SegmentFactory
 
 pytestmark = pytest.mark.django_db
@@ -94,6 +95,34 @@ def test_what_cannot_be_written_is_a_message(
     assert words in response.content.decode()
     segment.refresh_from_db()
     assert segment.name == "old"
+
+
+def test_a_page_that_somebody_overtook_is_refused(as_admin: Client) -> None:
+    segment = SegmentFactory(name="old", link="https://example.com/1")
+    seen = segment.last_change_id
+    changes.edit(segment, SegmentValues("old", "", "https://example.com/2", False), changes.By())
+    response = as_admin.post(f"{URL}{segment.pk}/change/", form(name="new", seen=seen), follow=True)
+    assert "Somebody changed this segment meanwhile." in response.content.decode()
+    segment.refresh_from_db()
+    assert (segment.name, segment.link, segment.active) == ("old", "https://example.com/2", False)
+
+
+def test_deleting_many_says_how_far_it_came(as_admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    segments = [SegmentFactory(), SegmentFactory()]
+    delete, calls = changes.delete, []
+
+    def once(*args: Any) -> ChangeSet:
+        calls.append(args)
+        if len(calls) > 1:
+            raise changes.ChannelBusy
+        return delete(*args)
+
+    monkeypatch.setattr(changes, "delete", once)
+    chosen = {"action": "delete_selected", "_selected_action": [s.pk for s in segments], "post": "yes"}
+    words = as_admin.post(URL, chosen, follow=True).content.decode()
+    assert "1 of 2 are deleted" in words
+    assert "Nothing was changed" not in words
+    assert Segment.objects.count() == 1
 
 
 def test_list_searches_folded(as_admin: Client) -> None:

@@ -197,6 +197,15 @@ def test_viewer_may_not_add(as_viewer: Client) -> None:
     assert send(as_viewer).status_code == 403
 
 
+def test_form_sent_again_with_other_values_says_that_it_did_nothing(as_marketer: Client) -> None:
+    token = str(uuid.uuid4())
+    send(as_marketer, name="First", form_token=token)
+    assert send(as_marketer, name="Second", form_token=token).status_code == 302
+    html = as_marketer.get(LIST).content.decode()
+    assert "“Second” was not saved: this form was sent before. Open it again." in html
+    assert not Segment.objects.filter(name="Second").exists()
+
+
 def test_stranger_is_sent_to_sign_in(client: Client) -> None:
     assert send(client).status_code == 302
     assert not Segment.objects.exists()

@@ -31,6 +31,13 @@ def test_switch_answers_with_the_row_and_a_message(as_marketer: Client) -> None:
     assert segment.active is False
 
 
+def test_a_segment_of_a_high_number_has_no_comma_in_its_ids(as_marketer: Client) -> None:
+    SegmentFactory(pk=1_234_567)
+    html = as_marketer.get(LIST).content.decode()
+    assert 'hx-target="#segment-1234567"' in html
+    assert "1,234,567" not in html
+
+
 def test_switching_is_a_change_set_with_before_and_after(as_marketer: Client) -> None:
     segment = SegmentFactory(active=False)
     as_marketer.post(url(segment), {"active": "on"})
