@@ -4,7 +4,7 @@ Goes in: requests for an import of which nothing has been started. Comes out: th
 the parts of it that a change concerns, each swapped in by its id. Must not know: how files are read.
 """
 
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.contrib import messages
@@ -22,6 +22,7 @@ from imports.models import ImportJob
 from imports.preview import Preview
 from imports.progress import Progress
 from jobs.models import Status
+from people.models import Person
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -33,13 +34,16 @@ def mapping(request: HttpRequest, pk: UUID) -> HttpResponse:
         return _moved_on(request, job)
     if request.method != "POST":
         return _page(request, job, MappingForm.of_job(job, peek_at(job)))
-    form = change(job, MappingForm(request.POST, peek_at(job)))
+    form = change(job, MappingForm(request.POST, peek_at(job)), cast(Person, request.user))
     job = _import(pk)
     return _page(request, job, form) if job.is_matching else _moved_on(request, job)
 
 
-def change(job: ImportJob, form: MappingForm) -> MappingForm:
-    """Note what `form` says and check the file with it; return the form, anew where the columns are others now."""
+def change(job: ImportJob, form: MappingForm, user: Person) -> MappingForm:
+    """Note what `form` says and check the file with it; return the form, anew where the columns are others now.
+
+    From here on the import is `user`'s: whoever uploaded it may be gone.
+    """
     changes: dict[str, Any] = {}
     encoding, delimiter = form.reading
     if (encoding or job.encoding, delimiter or job.delimiter) != (job.encoding, job.delimiter):
@@ -52,7 +56,7 @@ def change(job: ImportJob, form: MappingForm) -> MappingForm:
             "delimiter": peek.dialect.delimiter,
             "header": peek.header,
         }
-    changes |= {"mapping": form.mapping, "on_duplicate": form.text("on_duplicate") or job.on_duplicate}
+    changes |= {"user": user, "mapping": form.mapping, "on_duplicate": form.text("on_duplicate") or job.on_duplicate}
     if form.is_valid() and not form.peek.problem:
         check_again(job, **changes)
     else:
@@ -77,19 +81,19 @@ def start(request: HttpRequest, pk: UUID) -> HttpResponse:
     What was changed after the last check is checked first, and shown before it is imported, unless
     every row is ready.
     """
-    job = _import(pk)
+    job, user = _import(pk), cast(Person, request.user)
     if not job.is_matching:
         return redirect("imports:detail", job.pk)
     peek = peek_at(job)
     form = MappingForm(request.POST, peek) if "name_from" in request.POST else MappingForm.of_job(job, peek)
     if job.status != Status.READY or not form.says_what(job):
-        change(job, form)
+        change(job, form, user)
         if job.status != Status.READY or job.leaves_rows_out:
             messages.warning(
                 request, "This had not been checked yet. Look at the preview, then press Upload and Import."
             )
             return redirect("imports:mapping", job.pk)
-    start_import(job)
+    start_import(job, user)
     return redirect("imports:detail", job.pk)
 
 

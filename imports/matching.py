@@ -17,6 +17,7 @@ from imports.peek import Peek
 from imports.reader import Limits
 from jobs.models import Status
 from jobs.runner import run_here
+from people.models import Person
 
 CHECK, RUN = ImportJob.Goal.CHECK, ImportJob.Goal.RUN
 OPEN = (Status.UPLOADED, Status.WAITING, Status.CHECKING, Status.READY, Status.FAILED)
@@ -60,6 +61,6 @@ def set_aside(job: ImportJob, **changes: Any) -> None:
         job.refresh_from_db()
 
 
-def start(job: ImportJob) -> bool:
-    """Put a checked import into the queue; False if it is not checked, or somebody was first."""
-    return job.transition(Status.WAITING, of=(Status.READY,), goal=RUN, started_at=timezone.now())
+def start(job: ImportJob, user: Person) -> bool:
+    """Put a checked import into the queue, as `user`'s; False if it is not checked, or somebody was first."""
+    return job.transition(Status.WAITING, of=(Status.READY,), goal=RUN, started_at=timezone.now(), user=user)

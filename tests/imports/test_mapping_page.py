@@ -302,6 +302,27 @@ def test_nothing_starts_before_the_check_has_ended(as_marketer: Client, uploaded
     assert job.goal == "check"
 
 
+def test_import_is_of_whoever_started_it_not_of_whoever_uploaded_it(
+    as_admin: Client, admin_person: Person, uploaded: Callable[..., ImportJob], work: Callable[[], int]
+) -> None:
+    job = uploaded(b"Segment name\nVIP\n")
+    as_admin.post(url(job, "start"))
+    work()
+    job.refresh_from_db()
+    assert (job.user, job.change_set.user) == (admin_person, admin_person)
+
+
+def test_import_whose_uploader_is_gone_can_be_gone_on_with(
+    as_admin: Client, marketer: Person, uploaded: Callable[..., ImportJob], work: Callable[[], int]
+) -> None:
+    job = uploaded(COLUMNS)
+    marketer.delete()
+    job.refresh_from_db()
+    as_admin.post(url(job), sent(job, link_from="none"))
+    job.refresh_from_db()
+    assert job.status == Status.READY
+
+
 def test_upload_and_import_puts_the_job_into_the_queue(
     as_marketer: Client, uploaded: Callable[..., ImportJob], work: Callable[[], int]
 ) -> None:
