@@ -35,8 +35,10 @@ def remove_old_files() -> int:
     removed = 0
     for job in old.iterator():
         message = f"The file was removed after {settings.UPLOAD_RETENTION_DAYS} days. Upload it again to import it."
-        if job.is_matching:
-            job.transition(Status.CANCELLED, of=(*ABANDONED, Status.FAILED), code="removed", message=message)
+        if job.is_matching and not job.transition(
+            Status.CANCELLED, of=(*ABANDONED, Status.FAILED), code="removed", message=message
+        ):
+            continue  # somebody goes on with it at this very moment
         if job.status in ENDED:
             _remove(job.pk)
             ImportJob.objects.filter(pk=job.pk).update(file="")

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -111,3 +112,20 @@ def test_worker_does_it_without_being_asked(make: Make) -> None:
     job = make(status=Status.DONE, finished_at=LONG_AGO)
     Worker("w").work(drain=True)
     assert not stored(job)
+
+
+def test_import_that_somebody_goes_on_with_meanwhile_keeps_its_file(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = make(status=Status.FAILED, goal=ImportJob.Goal.CHECK, finished_at=LONG_AGO)
+    transition = ImportJob.transition
+
+    def lose(found: ImportJob, *args: Any, **kwargs: Any) -> bool:
+        ImportJob.objects.update(status=Status.WAITING)
+        return transition(found, *args, **kwargs)
+
+    monkeypatch.setattr(ImportJob, "transition", lose)
+    assert remove_old_files() == 0
+    job.refresh_from_db()
+    assert stored(job)
+    assert (job.status, bool(job.file)) == (Status.WAITING, True)
