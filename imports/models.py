@@ -8,6 +8,7 @@ from django.urls import reverse
 from channels.models import Channel
 from imports.fields import SEGMENT_FIELDS
 from jobs.models import Job, JobError, Status
+from segments.activity import is_undone
 from segments.models import ChangeSet
 
 
@@ -25,8 +26,8 @@ class ImportJobQuerySet(models.QuerySet["ImportJob"]):
         return self.filter(self._undo())
 
     def _undo(self) -> models.Exists:
-        """An undo that has not been undone itself."""
-        return models.Exists(ChangeSet.objects.filter(undoes=models.OuterRef("change_set"), undone_by__isnull=True))
+        """A change set that is undone, as Activity tells it."""
+        return models.Exists(ChangeSet.objects.filter(is_undone(), pk=models.OuterRef("change_set")))
 
     def with_errors(self) -> "ImportJobQuerySet":
         """Those that left out rows with errors."""
@@ -102,7 +103,7 @@ class ImportJob(Job):
 
     @property
     def by(self) -> str:
-        """Who uploaded it."""
+        """Who uploaded it, or has gone on with it since."""
         return str(self.user or "Command line")
 
     @property

@@ -73,8 +73,10 @@ def test_undone_import_is_marked_and_cannot_be_undone_again(as_marketer: Client,
     assert "Undone" in text
     assert "Undo…" not in text
     assert names(as_marketer.get(LIST, {"result": "undone"})) == ["a.csv"]
-    ChangeSet.objects.create(kind=ChangeSet.Kind.UNDO, undoes=undo)
+    undo = ChangeSet.objects.create(kind=ChangeSet.Kind.UNDO, undoes=undo)
     assert "Undo…" in as_marketer.get(LIST).content.decode()
+    ChangeSet.objects.create(kind=ChangeSet.Kind.UNDO, undoes=undo)
+    assert names(as_marketer.get(LIST, {"result": "undone"})) == ["a.csv"]  # the undo holds again
 
 
 def test_viewer_is_offered_no_undo_and_no_upload(as_viewer: Client, job: Callable[..., ImportJob]) -> None:
