@@ -80,7 +80,7 @@ def run(job: ImportJob) -> None:
             Rule(job.on_duplicate),
             kind=ChangeSet.Kind.IMPORT,
             source=Source.CSV,
-            by=By(job.user, ChangeSet.Via.WEB if job.user_id else ChangeSet.Via.COMMAND, form_token=job.pk),
+            by=By(job.user, ChangeSet.Via(job.via), form_token=job.pk),
             label=job.file_name,
             report=report,
             finish=end,

@@ -104,7 +104,7 @@ class ImportJob(Job):
     @property
     def by(self) -> str:
         """Who uploaded it, or has gone on with it since."""
-        return str(self.user or "Command line")
+        return str(self.user or ChangeSet.Via(self.via).label)
 
     @property
     def totals(self) -> dict[str, int]:

@@ -34,6 +34,7 @@ class Status(models.TextChoices):
 
 LIVE = (Status.CHECKING, Status.RUNNING)  # somebody has a lease on it
 ENDED = (Status.DONE, Status.FAILED, Status.CANCELLED)
+DOORS_OF_PEOPLE = ("web", "admin")  # whose jobs have a user, who must still be there when they start
 WRITING = "writing"  # the step from which on a job cannot be cancelled, only undone
 
 
@@ -71,6 +72,7 @@ class Job(models.Model):
     status = models.CharField(max_length=12, choices=Status, default=Status.WAITING, db_index=True)
     goal = models.CharField(max_length=5, choices=Goal, default=Goal.RUN, help_text="What a waiting job waits for.")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL)
+    via = models.CharField(max_length=10, default="web", help_text="By which door it came, as change sets tell it.")
     created_at = models.DateTimeField(default=timezone.now)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)

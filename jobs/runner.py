@@ -26,7 +26,7 @@ from jobs.lease import (
     give_back,
     hold,
 )
-from jobs.models import LIVE, Job, JobError, Status
+from jobs.models import DOORS_OF_PEOPLE, LIVE, Job, JobError, Status
 from jobs.points import reach
 
 log = logging.getLogger(__name__)
@@ -99,6 +99,8 @@ def run_here(
 
 
 def _work(job: Job) -> None:
+    if job.via in DOORS_OF_PEOPLE and not job.user:
+        raise JobError("not_allowed", "Whoever asked for this has no account any more.")
     if job.user and not has_role(job.user, job.role):
         raise JobError("not_allowed", f"{job.user} may not do this any more: it takes the role {job.role}.")
     import_string(f"{job.pipeline}.{job.goal}")(job)

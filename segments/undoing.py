@@ -27,7 +27,7 @@ def begin(change_set: ChangeSet, by: changes.By) -> UndoJob:
     """Return the job that undoes `change_set`: a new one, or that of this very form, or the one under way."""
     try:
         with transaction.atomic():
-            return UndoJob.objects.create(change_set=change_set, user=by.user, form_token=by.form_token)
+            return UndoJob.objects.create(change_set=change_set, user=by.user, via=by.via, form_token=by.form_token)
     except IntegrityError:
         of_this_form = UndoJob.objects.filter(form_token=by.form_token) if by.form_token else UndoJob.objects.none()
         return of_this_form.first() or change_set.undo_jobs.latest("created_at")
@@ -55,4 +55,6 @@ def run(job: Job) -> None:
         message = "" if undone else NOTHING_LEFT
         finish(job, Status.DONE, undo=undone, progress=total, total=total, message=message)
 
-    changes.undo(job.change_set, changes.By(job.user, form_token=job.form_token), wait=None, finish=end)
+    changes.undo(
+        job.change_set, changes.By(job.user, ChangeSet.Via(job.via), form_token=job.form_token), wait=None, finish=end
+    )

@@ -56,7 +56,7 @@ writer = csv.writer(text)
 writer.writerow(["Segment name", "Segment ID"])
 writer.writerows([f"Segment {number}", f"id-{number}"] for number in range(1, ROWS + 1))
 content = text.getvalue().encode()
-job = ImportJob(file_name="segments.csv", size=len(content), sha256=sha256(content).hexdigest())
+job = ImportJob(file_name="segments.csv", via="command", size=len(content), sha256=sha256(content).hexdigest())
 job.mapping = {"name": {"column": 1}, "segment_id": {"column": 2}, "link": {}, "active": {}}
 job.file = default_storage.save(f"imports/{job.pk}/upload", ContentFile(content))
 job.save()

@@ -1,5 +1,6 @@
 """manage.py import_segments: its arguments, its exit status, what it writes and where."""
 
+import errno
 import io
 import json
 import subprocess
@@ -271,6 +272,22 @@ def test_standard_input_is_read(import_segments: Import, monkeypatch: pytest.Mon
     done = import_segments(Path("-"), "--json")
     assert done.json["created"] == 1
     assert ImportJob.objects.get().file_name == "standard input"
+
+
+@pytest.mark.parametrize("file", [b"Segment name\nVIP\n", Path("-")], ids=["file", "standard input"])
+def test_a_full_disk_is_no_fault_of_the_file(
+    import_segments: Import, monkeypatch: pytest.MonkeyPatch, file: bytes | Path
+) -> None:
+    def full(*args: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"Segment name\nVIP\n")))
+    monkeypatch.setattr(default_storage, "save", full)
+    files = stored_files()
+    done = import_segments(file, "--json")
+    assert (done.status, done.json["error"]["code"]) == (1, "not_stored")
+    assert "No space left on device" in done.json["error"]["message"]
+    assert_nothing_changed(files)
 
 
 def test_interrupting_it_changes_nothing(import_segments: Import, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,6 +38,7 @@ Upload = Callable[..., ImportJob]
 def upload(content: str | bytes, *slugs: str, mapping: Mapping = STANDARD, **fields: Any) -> ImportJob:
     """Return a job with a stored file, as the upload page leaves it."""
     data = content.encode() if isinstance(content, str) else content
+    fields = {"via": "web" if "user" in fields else "command", **fields}
     job = ImportJob(file_name="segments.csv", status=Status.UPLOADED, goal=CHECK, mapping=mapping.to_json(), **fields)
     job.file = default_storage.save(f"imports/{job.pk}/upload", ContentFile(data))
     job.size, job.sha256 = len(data), hashlib.sha256(data).hexdigest()

@@ -60,7 +60,9 @@ def sync(email: Channel, account: KlaviyoAccount, work: Callable[[], int]) -> Ca
     """Sync Email from the connected account, as a worker does it: `sync(accept_missing=True)`."""
 
     def run(channel: Channel = email, **how: Any) -> SyncJob:
-        job, _ = start(channel, how.pop("user", None), **how)
+        user = how.pop("user", None)
+        how.setdefault("via", ChangeSet.Via.WEB if user else ChangeSet.Via.COMMAND)
+        job, _ = start(channel, user, **how)
         work()
         job.refresh_from_db()
         return job

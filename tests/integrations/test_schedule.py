@@ -112,7 +112,7 @@ def test_twenty_clicks_at_once_are_one_sync(
 
     def click(_: int) -> Any:
         try:
-            return start(email, None)[0].pk
+            return start(email, None, via=ChangeSet.Via.COMMAND)[0].pk
         finally:
             connections.close_all()
 
@@ -127,7 +127,7 @@ def test_a_sync_waits_for_an_import_into_its_channel_and_then_is_right(
 ) -> None:
     klaviyo.add_many(2, 0)
     lane = Lane.objects.create(name=f"channel:{email.pk}", token="00000000-0000-4000-8000-000000000000")
-    job, _ = start(email, None)
+    job, _ = start(email, None, via=ChangeSet.Via.COMMAND)
     assert work() == 0
     lane.delete()
     assert work() == 1

@@ -204,7 +204,7 @@ def test_faults_that_pass_end_with_everything_once(sync: Sync, klaviyo: FakeKlav
 def test_a_disconnected_account_is_not_asked(
     sync: Sync, account: KlaviyoAccount, email: Channel, klaviyo: FakeKlaviyo
 ) -> None:
-    job, _ = start(email, None)
+    job, _ = start(email, None, via=ChangeSet.Via.COMMAND)
     account.forget_key()
     assert sync(account=account).code == "no_account"
     job.refresh_from_db()
@@ -320,10 +320,10 @@ def test_a_preview_says_what_the_sync_would_ask(sync: Sync, klaviyo: FakeKlaviyo
 
 
 def test_a_sync_that_runs_is_not_started_again(email: Channel, account: KlaviyoAccount) -> None:
-    job, is_new = start(email, None)
+    job, is_new = start(email, None, via=ChangeSet.Via.COMMAND)
     assert is_new
-    assert start(email, None) == (job, False)
-    preview, is_new = start(email, None, goal=Job.Goal.CHECK)
+    assert start(email, None, via=ChangeSet.Via.COMMAND) == (job, False)
+    preview, is_new = start(email, None, via=ChangeSet.Via.COMMAND, goal=Job.Goal.CHECK)
     assert is_new
-    assert start(email, None, goal=Job.Goal.CHECK) == (preview, False)
+    assert start(email, None, via=ChangeSet.Via.COMMAND, goal=Job.Goal.CHECK) == (preview, False)
     assert SyncJob.objects.count() == 2

@@ -14,7 +14,7 @@ from integrations.models import KlaviyoAccount, SyncJob
 from integrations.starting import start
 from jobs.lease import Reaper
 from jobs.models import Status
-from segments.models import Segment
+from segments.models import ChangeSet, Segment
 from tests.klaviyo.fake import FakeKlaviyo
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -52,7 +52,7 @@ def test_a_sync_killed_anywhere_is_there_whole_or_not_at_all(
 ) -> None:
     klaviyo.add_many(15, 12)
     before = whole_catalogue()
-    job, _ = start(email, None)
+    job, _ = start(email, None, via=ChangeSet.Via.COMMAND)
     assert worker(AA_KILL_AT=point) == -signal.SIGKILL
     job.refresh_from_db()
     if point in AFTER_COMMIT:

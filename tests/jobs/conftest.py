@@ -41,7 +41,9 @@ def queue() -> Callable[..., ImportJob]:
     """Make a job that waits: `queue("email", "sms", goal=…)`, for Email alone unless said otherwise."""
 
     def make(*slugs: str, **fields: Any) -> ImportJob:
-        job = ImportJob.objects.create(file_name="segments.csv", **fields)
+        job = ImportJob.objects.create(
+            **{"file_name": "segments.csv", "via": "web" if "user" in fields else "command", **fields}
+        )
         job.channels.set([Channel.objects.get(slug=slug) for slug in slugs or ("email",)])
         return job
 

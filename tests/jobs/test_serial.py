@@ -88,7 +88,7 @@ class Upload:
         writer.writerow(["Segment name", "Segment ID", "Link", "Active status"])
         writer.writerows([*values[:3], "true" if values.active else "false"] for _, values in self.rows)
         content = text.getvalue().encode()
-        job = ImportJob(file_name="segments.csv", size=len(content), sha256=sha256(content).hexdigest())
+        job = ImportJob(file_name="segments.csv", via="command", size=len(content), sha256=sha256(content).hexdigest())
         fields = ("name", "segment_id", "link", "active")
         job.mapping = {field: {"column": number} for number, field in enumerate(fields, 1)}
         job.on_duplicate = self.rule.value

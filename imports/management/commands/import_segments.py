@@ -24,9 +24,10 @@ from imports.models import ImportChannel, ImportJob
 from imports.reader import Table
 from imports.reading import facts_of, opened, refuse_mapping
 from imports.report import as_json
-from imports.uploads import keep, shown_name
+from imports.uploads import Kept, keep, shown_name
 from jobs.models import JobError, Status
 from jobs.runner import run_here
+from segments.models import ChangeSet
 from segments.values import RowError
 
 COULD_NOT, WRONG_USAGE, ROW_ERRORS = 1, 2, 3  # exit statuses: DESIGN section 4
@@ -82,14 +83,15 @@ class Command(BaseCommand):
             file_name="standard input" if options["file"] == "-" else shown_name(options["file"]),
             status=Status.UPLOADED,
             goal=ImportJob.Goal.RUN,
+            via=ChangeSet.Via.COMMAND,
             chosen_encoding=_encoding(options["encoding"]),
             chosen_delimiter=_delimiter(options["delimiter"]),
             on_duplicate=options["on_duplicate"],
         )
         channels = _channels(options["channel"])
         try:
-            with _opened(options["file"]) as source, _received(source) as upload:
-                job.file, job.size, job.sha256 = keep(job.pk, upload)
+            with _opened(options["file"]) as source:
+                job.file, job.size, job.sha256 = _kept(job, source)
             with _nothing_kept_on_failure(job):
                 with opened(job) as (table, stream):
                     self._describe(job, table)
@@ -200,26 +202,36 @@ def _opened(file: str) -> Iterator[BinaryIO]:
         yield sys.stdin.buffer
         return
     try:
-        with open(file, "rb") as source:
-            yield source
+        source = open(file, "rb")  # noqa: SIM115  # closed below: what goes wrong with it open is of another kind
     except OSError as error:
         raise JobError("file_missing", f"{file} cannot be read: {error.strerror}.") from error
+    with source:
+        yield source
 
 
-@contextmanager
-def _received(source: BinaryIO) -> Iterator[TemporaryUploadedFile]:
-    """Copy all of `source` to a temporary file, with its size and digest."""
-    upload = TemporaryUploadedFile("upload", "text/csv", 0, None)
+def _kept(job: ImportJob, source: BinaryIO) -> Kept:
+    """Store all of `source` for `job`, by way of a temporary file that has its size and digest."""
     try:
-        _copy(source, upload)
-        yield upload
-    finally:
-        upload.close()
+        with TemporaryUploadedFile("upload", "text/csv", 0, None) as upload:
+            _copy(_chunks(source, job.file_name), upload)
+            return keep(job.pk, upload)
+    except OSError as error:
+        message = f"The file could not be stored: {error.strerror}. Nothing was imported. Make room, then try again."
+        raise JobError("not_stored", message) from error
 
 
-def _copy(source: BinaryIO, upload: TemporaryUploadedFile) -> None:
+def _chunks(source: BinaryIO, name: str) -> Iterator[bytes]:
+    """Read `source` to its end."""
+    try:
+        while chunk := source.read(CHUNK):
+            yield chunk
+    except OSError as error:
+        raise JobError("file_missing", f"{name} cannot be read: {error.strerror}.") from error
+
+
+def _copy(chunks: Iterator[bytes], upload: TemporaryUploadedFile) -> None:
     digest, size = hashlib.sha256(), 0
-    while chunk := source.read(CHUNK):
+    for chunk in chunks:
         size += len(chunk)
         if size > settings.IMPORT_MAX_BYTES:
             limit = settings.IMPORT_MAX_BYTES / 1024 / 1024
