@@ -159,6 +159,8 @@ STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 UPLOADS_DIR = DATA_DIR / "uploads"
+FILE_UPLOAD_TEMP_DIR = DATA_DIR / "incoming"  # beside it, so that to store an upload is to rename it
+FILE_UPLOAD_TEMP_DIR.mkdir(mode=0o700, exist_ok=True)
 _private = {"location": UPLOADS_DIR, "file_permissions_mode": 0o600, "directory_permissions_mode": 0o700}
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": _private},

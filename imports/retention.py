@@ -5,7 +5,9 @@ Called by the worker's schedule. Must not know: what is in the files.
 """
 
 import logging
+from contextlib import suppress
 from datetime import datetime, timedelta
+from pathlib import Path
 from uuid import UUID
 
 from django.conf import settings
@@ -44,6 +46,7 @@ def remove_old_files() -> int:
             ImportJob.objects.filter(pk=job.pk).update(file="")
             removed += 1
     removed += _remove_of_nobody(before)
+    _remove_broken_off(before)
     if removed:
         log.info("removed the files of %s old imports", removed)
     return removed
@@ -61,6 +64,14 @@ def _remove_of_nobody(before: datetime) -> int:
             _remove(name)
             removed += 1
     return removed
+
+
+def _remove_broken_off(before: datetime) -> None:
+    """Delete what came in of uploads whose process died meanwhile."""
+    for path in Path(settings.FILE_UPLOAD_TEMP_DIR).iterdir():
+        with suppress(FileNotFoundError):  # another worker was first
+            if path.stat().st_mtime < before.timestamp():
+                path.unlink()
 
 
 def _folders() -> list[UUID]:

@@ -64,7 +64,7 @@ def test_on_postgresql_no_secret_is_invented(name: str, tmp_path: Path) -> None:
 def test_on_sqlite_secrets_are_made_for_the_owner_alone(tmp_path: Path) -> None:
     assert check(tmp_path).returncode == 0
     made = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "data").iterdir()}
-    assert made == {"secret_key": 0o600, "encryption_keys": 0o600}
+    assert made == {"secret_key": 0o600, "encryption_keys": 0o600, "incoming": 0o700}
 
 
 def test_secrets_outlive_a_restart(tmp_path: Path) -> None:

@@ -129,3 +129,13 @@ def test_import_that_somebody_goes_on_with_meanwhile_keeps_its_file(
     job.refresh_from_db()
     assert stored(job)
     assert (job.status, bool(job.file)) == (Status.WAITING, True)
+
+
+def test_what_came_in_of_a_broken_off_upload_is_deleted_once_it_is_old(tmp_path: Path, settings: Any) -> None:
+    settings.FILE_UPLOAD_TEMP_DIR = tmp_path
+    old, new = tmp_path / "old.upload", tmp_path / "new.upload"
+    for path in (old, new):
+        path.touch()
+    os.utime(old, (LONG_AGO.timestamp(),) * 2)
+    remove_old_files()
+    assert list(tmp_path.iterdir()) == [new]
