@@ -114,35 +114,52 @@ class UploadForm(forms.Form):
     def save(self, user: Person) -> tuple[ImportJob, bool]:
         """Store the file and return its import, and whether it is new: a token is good for one.
 
+        Another file, or for other channels, under a token that is used up is another import: a
+        browser may show a form once more that it has sent.
+        """
+        token = self.cleaned_data["token"]
+        try:
+            return self._create(token, user), True
+        except IntegrityError:
+            first = ImportJob.objects.filter(pk=token).first()
+            if not first:
+                raise
+        if self._repeats(first, user):
+            return first, False
+        return self._create(uuid4(), user), True
+
+    def _repeats(self, first: ImportJob, user: Person) -> bool:
+        """Whether what was sent is what `first` was made of."""
+        same_channels = set(first.channels.all()) == set(self.cleaned_data["channel"])
+        return same_channels and (first.user, first.sha256) == (user, self.cleaned_data["file"].sha256)
+
+    def _create(self, pk: UUID, user: Person) -> ImportJob:
+        """Store row and file, or neither; IntegrityError if there is such a row.
+
         The row comes first, so that of many senders of one form only one stores anything; the
-        others wait for it. Nothing is left of either if the other fails.
+        others wait for it.
         """
         data = self.cleaned_data
         upload = data["file"]
         peek = self.peek
-        try:
-            with transaction.atomic():
-                job = ImportJob.objects.create(
-                    pk=data["token"],
-                    user=user,
-                    status=Status.UPLOADED,
-                    goal=ImportJob.Goal.CHECK,
-                    object_type=data["object_type"],
-                    file_name=upload.shown_name,
-                    people_confirmed=data["people_confirmed"],
-                    encoding=peek.dialect.encoding,
-                    delimiter=peek.dialect.delimiter,
-                    header=peek.header,
-                    mapping=suggested(peek).to_json(),
-                )
-                ImportChannel.objects.bulk_create(
-                    ImportChannel(job=job, channel=channel) for channel in data["channel"]
-                )
-                job.file, job.size, job.sha256 = uploads.keep(job.pk, upload)
-                job.save(update_fields=["file", "size", "sha256"])
-        except IntegrityError:
-            return ImportJob.objects.get(pk=data["token"]), False
-        return job, True
+        with transaction.atomic():
+            job = ImportJob.objects.create(
+                pk=pk,
+                user=user,
+                status=Status.UPLOADED,
+                goal=ImportJob.Goal.CHECK,
+                object_type=data["object_type"],
+                file_name=upload.shown_name,
+                people_confirmed=data["people_confirmed"],
+                encoding=peek.dialect.encoding,
+                delimiter=peek.dialect.delimiter,
+                header=peek.header,
+                mapping=suggested(peek).to_json(),
+            )
+            ImportChannel.objects.bulk_create(ImportChannel(job=job, channel=channel) for channel in data["channel"])
+            job.file, job.size, job.sha256 = uploads.keep(job.pk, upload)
+            job.save(update_fields=["file", "size", "sha256"])
+        return job
 
 
 def suggested(peek: Peek) -> Mapping:

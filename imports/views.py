@@ -14,6 +14,7 @@ from django.core.files.storage import default_storage
 from django.core.paginator import Paginator
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -50,6 +51,7 @@ SAMPLE = "\r\n".join(
 )
 
 
+@never_cache  # a form that a browser keeps would be sent again with its old token
 @csrf_exempt  # so that nothing reads the request before its file has somewhere to go; _upload checks
 @require_http_methods(["GET", "HEAD", "POST"])
 @role_required(MARKETER)

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import io
+import os
 import threading
 import urllib.error
 import zipfile
@@ -14,10 +15,12 @@ from uuid import UUID, uuid4
 import pytest
 from django.conf import settings as of_project
 from django.core.files.storage import default_storage
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 from pytest_django.live_server_helper import LiveServer
 
+from imports import uploads
 from imports.models import ImportJob
 from imports.uploads import shown_name
 from jobs.models import Status
@@ -226,6 +229,43 @@ def test_same_form_sent_again_leads_to_the_same_import(uploaded: Callable[..., I
     assert first == second
     assert first.pk == token
     assert ImportJob.objects.count() == 1
+
+
+@pytest.mark.parametrize("other", [{"content": GOOD + b"New,n-1\n"}, {"channel": "sms"}], ids=["file", "channel"])
+def test_same_form_sent_again_with_something_else_is_another_import(
+    uploaded: Callable[..., ImportJob], other: dict[str, Any]
+) -> None:
+    token = uuid4()
+    first, second = uploaded(GOOD, token=token), uploaded(**{"content": GOOD, "token": token, **other})
+    assert first.pk == token
+    assert second.pk != token
+    with default_storage.open(second.file) as file:
+        assert file.read() == other.get("content", GOOD)
+
+
+def test_form_of_somebody_else_is_another_import(
+    uploaded: Callable[..., ImportJob], as_admin: Client, admin_person: Person
+) -> None:
+    first = uploaded(GOOD, token=uuid4())
+    file = SimpleUploadedFile("segments.csv", GOOD)
+    as_admin.post(UPLOAD, {"object_type": "segments", "channel": "email", "token": first.pk, "file": file})
+    assert ImportJob.objects.exclude(pk=first.pk).get().user == admin_person
+
+
+def test_browser_does_not_keep_the_form(as_marketer: Client) -> None:
+    assert "no-store" in as_marketer.get(UPLOAD)["Cache-Control"]
+
+
+def test_storing_an_upload_only_renames_it(uploaded: Callable[..., ImportJob], monkeypatch: pytest.MonkeyPatch) -> None:
+    received, keep = [], uploads.keep
+
+    def note(job: UUID, upload: Any) -> uploads.Kept:
+        received.append(os.stat(upload.temporary_file_path()).st_ino)
+        return keep(job, upload)
+
+    monkeypatch.setattr(uploads, "keep", note)
+    kept = uploaded(GOOD).file
+    assert [os.stat(default_storage.path(kept)).st_ino] == received
 
 
 def test_twenty_forms_at_once_are_one_import(live_server: LiveServer, marketer: Person) -> None:
