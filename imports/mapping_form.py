@@ -4,6 +4,7 @@ Goes in: what was sent, or what the job says, and the top of the file. Comes out
 job stores it, and for each field what the page shows of it. Must not know: requests, responses.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any, NamedTuple
@@ -49,8 +50,17 @@ class Row:
 
     @property
     def columns(self) -> list[Choice]:
-        """The columns of the file."""
-        return [Choice(str(c.number), c.label, c.number == self.number) for c in self._form.peek.columns]
+        """The columns of the file; those of equal headers are told apart by their numbers."""
+        columns = self._form.peek.columns
+        named = Counter(column.label for column in columns)
+        return [
+            Choice(
+                str(c.number),
+                f"{c.label} (column {c.number})" if named[c.label] > 1 else c.label,
+                c.number == self.number,
+            )
+            for c in columns
+        ]
 
     @property
     def choices(self) -> list[Choice]:

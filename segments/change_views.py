@@ -245,7 +245,7 @@ def done(
     """What follows a change. htmx closes the panel and loads the list, or the segment's page, anew.
 
     `back` is where to go without htmx, if it is a page of ours; else the list. The page of a segment that is
-    `gone` is left for the list. `reload`: the page itself is another now (the first segment, the last one).
+    `gone` is left for the list. `reload`: the list itself is another page now (the first segment, the last one).
     """
     to_list = channel.get_absolute_url()
     if not wants_fragment(request):
@@ -255,7 +255,7 @@ def done(
     if gone and here.startswith(gone.get_absolute_url()):
         response["HX-Redirect"] = to_list
     elif reload:
-        response["HX-Refresh"] = "true"
+        response["HX-Redirect"] = to_list
     else:
         response["HX-Trigger"] = json.dumps({"segmentsChanged": None, "closePanel": None})
     return response

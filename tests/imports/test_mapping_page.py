@@ -193,7 +193,7 @@ def test_two_equal_headers_and_an_empty_one_are_columns_of_their_own(
 ) -> None:
     job = uploaded(b"Name,Name,\nA,B,C\n")
     row = as_marketer.get(url(job)).context["form"].rows[0]
-    assert [choice.label for choice in row.columns] == ["Name", "Name", "Column 3"]
+    assert [choice.label for choice in row.columns] == ["Name (column 1)", "Name (column 2)", "Column 3"]
     answer = as_marketer.post(url(job), sent(job, name_column="2"))
     assert answer.context["preview"].page[0].plan.after.name == "B"
 

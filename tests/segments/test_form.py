@@ -71,7 +71,7 @@ def test_htmx_closes_the_panel_and_loads_the_list(as_marketer: Client) -> None:
 
 
 def test_first_segment_of_a_channel_reloads_the_page(as_marketer: Client) -> None:
-    assert send(as_marketer, htmx=True)["HX-Refresh"] == "true"
+    assert send(as_marketer, htmx=True)["HX-Redirect"] == "/channels/email/segments/"
 
 
 def test_add_and_start_another_opens_an_empty_form(as_marketer: Client) -> None:
