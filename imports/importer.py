@@ -6,19 +6,22 @@ called by jobs.runner under a lease. Must not know: requests, pages, command lin
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import islice
+from uuid import uuid4
 
-from django.db import transaction
+from django.db import DatabaseError, InterfaceError, transaction
 from django.db.models import F
 
 from channels.models import Channel
-from imports import errorfile, planfile
+from imports import errorfile, planfile, stored
 from imports.leftout import ErrorRow
 from imports.models import ImportChannel, ImportJob, ImportRowError
 from imports.reading import Reading, staged_rows
 from imports.shown import shown
 from jobs.lease import finish
 from jobs.models import Status
+from jobs.points import reach
 from segments import changes
 from segments.changes import By, Counts, Plan, PlannedRow, Rule
 from segments.models import ChangeSet, Source
@@ -36,7 +39,7 @@ def check(job: ImportJob) -> None:
 
     Raises JobError if the file or the mapping is not good for that.
     """
-    with staged_rows(job) as reading:
+    with _own_files(job) as files, staged_rows(job) as reading:
         counts = {}
         for channel in job.channels.all():
             with changes.plan(reading.staged, channel, Rule(job.on_duplicate)) as plan:
@@ -47,7 +50,7 @@ def check(job: ImportJob) -> None:
         with transaction.atomic():
             _keep_errors(job, reading)
             _keep_counts(job, counts, reading)
-            finish(job, Status.READY, **reading.facts())
+            finish(job, Status.READY, files=files, **reading.facts())
 
 
 def run(job: ImportJob) -> None:
@@ -56,7 +59,7 @@ def run(job: ImportJob) -> None:
     Raises JobError if the file or the mapping is not good for that.
     """
     was = _counts_of(job) if job.rows else None
-    with staged_rows(job) as reading:
+    with _own_files(job) as files, staged_rows(job) as reading:
         skipped: dict[int, list[PlannedRow]] = {}
 
         def report(channel: Channel, plan: Plan) -> None:
@@ -71,7 +74,11 @@ def run(job: ImportJob) -> None:
             facts = reading.facts()
             if was and was != _counts_of(job):
                 facts["warnings"] = [*facts["warnings"], _changed_since(was, _counts_of(job))]
-            finish(job, Status.DONE, change_set=result.change_set, **facts)
+            errorfile.write(job, reading.table.header, reading.error_rows())
+            for channel in job.channels.all():
+                _write_plan(job, channel, skipped[channel.pk], reading)
+            reach("import:files_written")
+            finish(job, Status.DONE, files=files, change_set=result.change_set, **facts)
 
         job.begin_writing()
         changes.apply(
@@ -85,10 +92,24 @@ def run(job: ImportJob) -> None:
             report=report,
             finish=end,
         )
-        if was != _counts_of(job):  # what the check has written, if anything, is not what was done
-            errorfile.write(job, reading.table.header, reading.error_rows())
-            for channel in job.channels.all():
-                _write_plan(job, channel, skipped[channel.pk], reading)
+
+
+@contextmanager
+def _own_files(job: ImportJob) -> Iterator[str]:
+    """Let the body write plan and error files under names that only this attempt has, and yield how they begin.
+
+    Whoever reads them does so by what finish() stores: the earlier ones hold until then, and go afterwards.
+    """
+    before, job.files = job.files, f"{uuid4()}-"
+    try:
+        yield job.files
+    except (DatabaseError, InterfaceError):
+        raise  # perhaps in the answer to a commit that was done
+    except BaseException:
+        stored.remove_written(job, job.files)
+        job.files = before
+        raise
+    stored.remove_written(job, before)
 
 
 def _beating(job: ImportJob, reading: Reading, rows: Iterator[PlannedRow]) -> Iterator[PlannedRow]:

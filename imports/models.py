@@ -53,6 +53,9 @@ class ImportJob(Job):
         Channel, through="ImportChannel", related_name="imports"
     )
     file = models.CharField(max_length=120, blank=True, editable=False)
+    files = models.CharField(
+        max_length=40, blank=True, editable=False, help_text="How the names of its plan and error files begin."
+    )
     file_name = models.CharField(max_length=255)
     size = models.PositiveBigIntegerField(default=0)
     sha256 = models.CharField(max_length=64, blank=True, editable=False)

@@ -4,6 +4,7 @@ Goes in: a job and the name of one of its files. Comes out: bytes. Works with an
 Django's, whose files are written once and read. Must not know: what is in them.
 """
 
+from contextlib import suppress
 from typing import IO, BinaryIO, cast
 
 from django.core.files import File
@@ -13,8 +14,8 @@ from imports.models import ImportJob
 
 
 def name_of(job: ImportJob, name: str) -> str:
-    """Return where the job's file `name` is stored."""
-    return f"imports/{job.pk}/{name}"
+    """Return where the job's file `name` is stored: each attempt that ended well has written files of its own."""
+    return f"imports/{job.pk}/{job.files}{name}"
 
 
 def open_stored(name: str) -> BinaryIO:
@@ -32,3 +33,12 @@ def replace(job: ImportJob, name: str, content: IO[bytes]) -> None:
 def remove(job: ImportJob, name: str) -> None:
     """Delete the job's file `name`, if it is there."""
     default_storage.delete(name_of(job, name))
+
+
+def remove_written(job: ImportJob, files: str) -> None:
+    """Delete what an attempt has written, whose names begin with `files`; what cannot be deleted, retention will."""
+    folder = f"imports/{job.pk}"
+    with suppress(OSError):
+        for name in default_storage.listdir(folder)[1] if files else []:
+            if name.startswith(files):
+                default_storage.delete(f"{folder}/{name}")

@@ -22,6 +22,7 @@ from accessaudience.errors import too_large
 from accessaudience.htmx import render_fragment
 from accessaudience.roles import MARKETER, VIEWER, has_role, role_required
 from channels.models import Channel
+from imports import errorfile, stored
 from imports.forms import ListForm, UploadForm
 from imports.mapping_form import MappingForm
 from imports.matching import check_again
@@ -154,7 +155,7 @@ def cancel(request: HttpRequest, pk: UUID) -> HttpResponse:
 def errors(request: HttpRequest, pk: UUID) -> HttpResponseBase:
     """Return the rows that were left out, as they were in the file, to be mended and uploaded again."""
     job = _import(pk)
-    name = f"imports/{job.pk}/errors.csv"
+    name = stored.name_of(job, errorfile.NAME)
     if not default_storage.exists(name):
         raise Http404("This import left out no rows with errors.")
     stem = job.file_name.rpartition(".")[0] or job.file_name

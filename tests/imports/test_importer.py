@@ -1,6 +1,7 @@
 """Check and import of a job: what is written down, what is compared, what is refused."""
 
 import csv
+import errno
 import hashlib
 import io
 import random
@@ -23,7 +24,7 @@ from people.models import Person
 from segments import changes
 from segments.changes import By
 from segments.models import ChangeSet, Segment, Source
-from segments.values import SegmentValues
+from segments.values import SegmentValues, folded_key
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -78,7 +79,7 @@ def stored(name: str) -> bytes:
 
 
 def error_file(job: ImportJob) -> list[list[str]]:
-    name = f"imports/{job.pk}/errors.csv"
+    name = f"imports/{job.pk}/{job.files}errors.csv"
     if not default_storage.exists(name):
         return []
     text = stored(name).decode("utf-8-sig")
@@ -125,7 +126,7 @@ def test_the_error_file_has_the_cells_as_read_and_comes_back() -> None:
     assert rows[1][2:] == ["Shoes", " bags", "s-1", "", "true"]
     assert rows[2][2:] == ["'=Sale", "", "ftp://x", "maybe"]
 
-    name = f"imports/{job.pk}/errors.csv"
+    name = f"imports/{job.pk}/{job.files}errors.csv"
     shifted = Mapping({"name": 3, "segment_id": 4, "link": 5, "active": 6})
     again = checked(upload(stored(name), mapping=shifted))
     assert again.suggested_mapping == shifted.to_json()
@@ -343,3 +344,27 @@ def test_any_bytes_end_as_an_import_or_as_a_sentence(head: bytes, rest: bytes, m
         assert job.code not in ("", "internal")
         assert job.message.endswith(".")
         assert not Segment.objects.exists()
+
+
+def test_rows_with_errors_are_on_file_before_the_import_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = checked(upload(MIXED))
+    before = error_file(job)
+
+    def full(*args: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(importer.errorfile, "write", full)
+    done(job)
+    assert (job.status, Segment.objects.count()) == (Status.FAILED, 0)
+    assert error_file(job) == before
+
+
+def test_errors_are_those_of_the_import_where_its_check_counted_as_many() -> None:
+    add("VIP", "v-1")
+    add("VIP", "v-2")
+    job = checked(upload(HEADER + "VIP,,,\nLapsed,,,\n"))
+    assert [row[0] for row in error_file(job)] == ["Line", "2"]
+    Segment.objects.filter(segment_id__in=["v-1", "v-2"]).update(name="Lapsed", name_key=folded_key("Lapsed"))
+    done(job)
+    assert [row[0] for row in error_file(job)] == ["Line", "3"]
+    assert len(default_storage.listdir(f"imports/{job.pk}")[1]) == 3  # the upload, one plan, one error file

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, BinaryIO
 
 from django.conf import settings
+from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
@@ -288,7 +289,9 @@ def _nothing_kept_on_failure(job: ImportJob) -> Iterator[None]:
 
 def _forget(job: ImportJob) -> None:
     """Delete a dry run, with its files."""
-    for name in ["upload", "errors.csv", *(planfile.name_of(channel.pk) for channel in job.channels.all())]:
+    if job.file:
+        default_storage.delete(job.file)
+    for name in ["errors.csv", *(planfile.name_of(channel.pk) for channel in job.channels.all())]:
         stored.remove(job, name)
     ImportJob.objects.filter(pk=job.pk).delete()
 
