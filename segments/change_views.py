@@ -252,9 +252,7 @@ def done(
         return redirect(own_url(request, back, default=to_list))
     response = HttpResponse(status=204)
     here = request.htmx.current_url_abs_path or ""  # type: ignore[attr-defined]  # set by django-htmx's middleware
-    if gone and here.startswith(gone.get_absolute_url()):
-        response["HX-Redirect"] = to_list
-    elif reload:
+    if reload or (gone and here.startswith(gone.get_absolute_url())):
         response["HX-Redirect"] = to_list
     else:
         response["HX-Trigger"] = json.dumps({"segmentsChanged": None, "closePanel": None})

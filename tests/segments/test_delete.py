@@ -71,7 +71,9 @@ def test_from_its_own_page_htmx_goes_to_the_list(as_marketer: Client) -> None:
 
 def test_last_segment_gone_reloads_the_page(as_marketer: Client) -> None:
     headers = {"HX-Request": "true"}
-    assert as_marketer.post(url(SegmentFactory()), token(), headers=headers)["HX-Redirect"] == "/channels/email/segments/"
+    assert (
+        as_marketer.post(url(SegmentFactory()), token(), headers=headers)["HX-Redirect"] == "/channels/email/segments/"
+    )
 
 
 def test_sent_twice_it_deletes_once_and_goes_the_same_way(as_marketer: Client) -> None:
