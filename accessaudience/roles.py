@@ -30,11 +30,11 @@ def role_of(user: AbstractBaseUser | AnonymousUser) -> str | None:
     cached: str | None | bool = getattr(user, "_role", False)
     if cached is False:
         names = set(user.groups.values_list("name", flat=True))  # type: ignore[attr-defined]  # any user with groups
-        if user.is_superuser:  # type: ignore[attr-defined]
+        if user.is_superuser:  # type: ignore[attr-defined]  # likewise
             names.add(ADMIN)
         cached = next((role for role in reversed(ROLES) if role in names), None)
-        user._role = cached  # type: ignore[attr-defined]
-    return cached  # type: ignore[return-value]
+        user._role = cached  # type: ignore[attr-defined]  # kept for this request
+    return cached  # type: ignore[return-value]  # False is no more
 
 
 def has_role(user: AbstractBaseUser | AnonymousUser, role: str) -> bool:

@@ -46,7 +46,7 @@ class Child:
         """Run the command in a process group of its own, so that Ctrl-C reaches it through us alone."""
         environment = {**os.environ, SUPERVISOR: str(os.getpid())}
         # A list of our own making, no shell.
-        self.process = subprocess.Popen(  # noqa: S603
+        self.process = subprocess.Popen(  # noqa: S603  # our own command
             self.command, cwd=ROOT, env=environment, pass_fds=self.fds, process_group=0, stdin=subprocess.DEVNULL
         )
         self.started = time.monotonic()

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 # First, as it puts the libmagic of its wheel where python-magic looks:
-import pylibmagic  # noqa: F401
+import pylibmagic  # noqa: F401  # for what importing it does
 
 # isort: split
 import magic

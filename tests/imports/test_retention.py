@@ -91,7 +91,7 @@ def test_import_at_work_keeps_its_file_however_old_it_is(make: Make, status: Sta
 
 
 def test_days_are_a_setting(make: Make, settings: object) -> None:
-    settings.UPLOAD_RETENTION_DAYS = 7  # type: ignore[attr-defined]
+    settings.UPLOAD_RETENTION_DAYS = 7  # type: ignore[attr-defined]  # what pytest-django gives
     make(status=Status.DONE, finished_at=LATELY)
     assert remove_old_files() == 1
 

@@ -284,7 +284,7 @@ def test_twenty_forms_at_once_are_one_import(live_server: LiveServer, marketer: 
     )
     body = multipart(fields, GOOD)
     headers = {"Content-Type": "multipart/form-data; boundary=here", "Cookie": cookies, "Referer": live_server.url}
-    request = Request(live_server.url + UPLOAD, body, headers)  # noqa: S310
+    request = Request(live_server.url + UPLOAD, body, headers)  # noqa: S310  # of the test server
     answers: list[str] = []
     ready = threading.Barrier(20)
 

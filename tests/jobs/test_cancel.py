@@ -91,8 +91,8 @@ def test_of_cancel_and_begin_one_wins(queue: Queue, together: Callable[..., list
     for _ in range(10):
         queue()
         job = lease.claim("w")
-        acts = [job.begin_writing, lambda: lease.request_cancel(ImportJob.objects.get(pk=job.pk))]  # noqa: B023
-        results = together(2, lambda: acts.pop()())  # noqa: B023
+        acts = [job.begin_writing, lambda: lease.request_cancel(ImportJob.objects.get(pk=job.pk))]  # noqa: B023  # used up in this round
+        results = together(2, lambda: acts.pop()())  # noqa: B023  # used up in this round
         won = [result for result in results if result is True]
         refused = [result for result in results if isinstance(result, lease.Cancelled)]
         assert len(won) == len(refused)
