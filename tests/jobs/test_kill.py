@@ -38,6 +38,7 @@ BEFORE_COMMIT = (
     "apply:planned",
     "apply:written",
     "apply:written@2",
+    "import:files_written",
     "job:finished",
     "apply:before_commit",
 )
