@@ -9,7 +9,7 @@ from tests.faults.conftest import PATIENCE, POSTGRESQL, ROWS, Installation
 pytestmark = pytest.mark.fault
 BEFORE_COMMIT = ("undo:planned", "undo:written", "job:finished", "undo:before_commit")
 AFTER_COMMIT = ("undo:committed", "job:done")
-UNDO = "undoing.begin(ChangeSet.objects.get(kind='import'), changes.By())"
+UNDO = "undoing.begin(ChangeSet.objects.get(kind='import'), changes.By(via=ChangeSet.Via.COMMAND))"
 JOBS = "segments_undojob"
 
 
