@@ -109,7 +109,7 @@ def idle_memory(database: Database) -> float:
 def empty(database: Database) -> None:
     database.execute(
         "TRUNCATE segments_segment, segments_change, segments_changesetchannel, segments_changeset, "
-        "imports_importrowerror, imports_importchannel, imports_importjob"
+        "imports_importrowerror, imports_importchannel, imports_importjob CASCADE"
     )
     database.execute("UPDATE channels_channel SET segment_count = 0")
     database.execute("CHECKPOINT")
