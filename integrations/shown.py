@@ -20,6 +20,7 @@ from segments.models import Segment
 from segments.values import fold, folded_key
 
 NAMES_READ = 10_000
+HIDDEN = "hidden_syncs"  # in a session: by channel, the sync whose result was taken away
 MATCHES_SHOWN = 12
 RECENTLY = timedelta(minutes=10)  # so long the result of a sync stands above the table
 WAITS_TOO_LONG = timedelta(minutes=1)
@@ -80,10 +81,14 @@ def glance(channel: Channel) -> Glance:
     return Glance(connected, newest, status or "", finished_at, last_at, last_by or "", last_account or "")
 
 
-def region(channel: Channel, seen: Glance | None = None) -> dict[str, Any]:
-    """Return what stands above the table of a channel's segments: the newest sync, if it is worth that."""
+def region(channel: Channel, seen: Glance | None = None, hidden: str = "") -> dict[str, Any]:
+    """Return what stands above the table of a channel's segments: the newest sync, if it is worth that.
+
+    `hidden` is the sync whose result the reader has taken away.
+    """
     seen = seen or glance(channel)
-    if seen.newest is None or not seen.tells:
+    is_hidden = seen.status == Status.DONE and str(seen.newest) == hidden
+    if seen.newest is None or not seen.tells or is_hidden:
         return {"job": None, "seen": seen}
     newest = SyncJob.objects.for_list().get(pk=seen.newest)
     waits = newest.status == Status.WAITING and timezone.now() - newest.created_at > WAITS_TOO_LONG

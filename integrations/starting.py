@@ -5,6 +5,7 @@ know: requests, how a sync is done.
 """
 
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
@@ -55,15 +56,22 @@ def start(
     goal: Job.Goal = Job.Goal.RUN,
     via: ChangeSet.Via = ChangeSet.Via.WEB,
     account: KlaviyoAccount | None = None,
+    token: UUID | None = None,
     **answers: Any,
 ) -> tuple[SyncJob, bool]:
     """Return the sync (or preview) of `channel` that waits or runs, and whether it is new: or one does already.
 
-    A question that an earlier sync of the channel asked is withdrawn: the new one asks it again if it
-    still stands. Raises NoAccount.
+    `token`, of the form that asked, becomes its primary key: the form sent again leads to what it started,
+    also if that has ended. A question that an earlier sync of the channel asked is withdrawn: the new one
+    asks it again if it still stands. Raises NoAccount.
     """
-    account = account or account_for(channel)
+    if token:
+        answers["pk"] = token
     for _ in range(TRIES):
+        started = SyncJob.objects.filter(pk=token).first() if token else None
+        if started:
+            return started, False
+        account = account or account_for(channel)
         running = SyncJob.objects.open().filter(channel=channel, goal=goal).first()
         if running:
             return running, False

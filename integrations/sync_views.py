@@ -24,6 +24,8 @@ from jobs.lease import request_cancel
 from jobs.models import Job, Status
 from people.models import Person
 from segments import changes
+from segments.change_views import was_done
+from segments.forms import OnceForm
 from segments.models import Segment
 from segments.values import SegmentValues
 
@@ -53,7 +55,7 @@ def begin(request: HttpRequest, slug: str) -> HttpResponse:
     """Start a sync, or show the one that runs already."""
     channel = get_object_or_404(Channel, slug=slug)
     try:
-        start(channel, cast(Person, request.user))
+        start(channel, cast(Person, request.user), token=token_of(request))
     except NoAccount as reason:
         messages.error(request, reason.message)
         if wants_fragment(request):
@@ -75,7 +77,7 @@ def preview(request: HttpRequest, slug: str) -> HttpResponse:
     if request.method != "POST":
         return render(request, "integrations/sync_preview_ask.html", {"channel": channel})
     try:
-        job, _ = start(channel, cast(Person, request.user), goal=Job.Goal.CHECK)
+        job, _ = start(channel, cast(Person, request.user), goal=Job.Goal.CHECK, token=token_of(request))
     except NoAccount as reason:
         messages.error(request, reason.message)
         return redirect(channel)
@@ -117,10 +119,19 @@ def history(request: HttpRequest, slug: str) -> HttpResponse:
 def stop(request: HttpRequest, slug: str, pk: UUID) -> HttpResponse:
     """Stop a sync, if nothing of it has been written yet; leave everything as it is, where it asks."""
     job = _sync(slug, pk)
-    if request_cancel(job):
+    if request_cancel(job) or job.status == Status.CANCELLED:
         messages.success(request, "Stopped. None of your segments were changed.")
-    else:
+    elif job.status in (Status.RUNNING, Status.DONE):
         messages.error(request, "It was too late to stop this sync. You can undo it instead.")
+    return redirect(job.channel)
+
+
+@require_POST
+@role_required(VIEWER)
+def hide(request: HttpRequest, slug: str, pk: UUID) -> HttpResponse:
+    """Take the result of a sync away from above the table, for whoever asks for it."""
+    job = _sync(slug, pk)
+    request.session[shown.HIDDEN] = {**request.session.get(shown.HIDDEN, {}), slug: str(job.pk)}
     return redirect(job.channel)
 
 
@@ -129,18 +140,24 @@ def stop(request: HttpRequest, slug: str, pk: UUID) -> HttpResponse:
 def answer(request: HttpRequest, slug: str, pk: UUID) -> HttpResponse:
     """Go on with a sync that asked, once somebody said that they looked."""
     job = _sync(slug, pk)
-    accepted: dict[str, Any] = {QUESTIONS[job.code]: True} if job.code in QUESTIONS else {}
-    if not accepted or "sure" not in request.POST:
+    if "sure" not in request.POST:
         messages.error(request, "Tick the box first: it says what you have checked.")
         return redirect(job)
+    accepted: dict[str, Any] = {QUESTIONS[job.code]: True} if job.code in QUESTIONS else {}
     try:
         with transaction.atomic():
-            won = job.transition(Status.WAITING, of=(Status.NEEDS_ANSWER,), user=request.user, **accepted)
+            won = accepted and job.transition(Status.WAITING, of=(Status.NEEDS_ANSWER,), user=request.user, **accepted)
     except IntegrityError:  # another sync of the channel was started meanwhile
         won = False
-    if not won:
+    if not won and not was_accepted_by(job, request):
         messages.error(request, "This question was answered meanwhile.")
     return redirect(job.channel)
+
+
+def was_accepted_by(job: SyncJob, request: HttpRequest) -> bool:
+    """Whether it was this person who said that the sync may go on: the form was sent twice."""
+    job.refresh_from_db()
+    return job.user == request.user and (job.accept_account or job.accept_missing)
 
 
 @require_POST
@@ -149,16 +166,20 @@ def link(request: HttpRequest, slug: str, pk: UUID, line: int) -> HttpResponse:
     """Give a segment here the ID of Klaviyo's segment of the same name: the next sync takes it for that one."""
     job = _sync(slug, pk)
     found = get_object_or_404(job.lines.filter(outcome="created"), pk=line)
+    if already_sent(request):
+        return redirect("integrations:preview", slug)
     namesake = shown.namesakes(job.channel, [found.name]).get(found.name)
     if namesake is None:
         messages.error(request, f"There is no segment “{found.name}” without an ID here any more.")
         return redirect(job)
     values = SegmentValues(namesake.name, found.segment_id, namesake.link, namesake.active)
     try:
-        by = changes.By(cast(Person, request.user))
+        by = changes.By(cast(Person, request.user), form_token=token_of(request))
         change_set = changes.edit(namesake, values, by, expected_change=namesake.last_change_id)
     except (changes.ChannelBusy, changes.EditedMeanwhile):
         messages.error(request, "Something else is being written here; try again in a moment.")
+    except changes.AlreadyDone:
+        pass
     except changes.IdentityTaken as taken:
         messages.error(request, f"“{taken.existing.name}” has that ID already.")
     else:
@@ -174,6 +195,8 @@ def take_value(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     segment = get_object_or_404(
         Segment.objects.select_related("channel"), channel__slug=slug, pk=pk, klaviyo_id__isnull=False
     )
+    if already_sent(request):
+        return redirect(segment)
     name, url = segment.name, segment.link
     if request.POST.get("field") == "link":
         url = segment.synced_link or ""
@@ -181,14 +204,28 @@ def take_value(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         name = segment.synced_name or name
     values = SegmentValues(name, segment.segment_id, url, segment.active)
     try:
-        by = changes.By(cast(Person, request.user))
+        by = changes.By(cast(Person, request.user), form_token=token_of(request))
         change_set = changes.edit(segment, values, by, expected_change=segment.last_change_id)
     except (changes.ChannelBusy, changes.EditedMeanwhile, changes.IdentityTaken):
-        messages.error(request, "It could not be changed just now. Nothing was saved.")
+        messages.error(request, "Something else is being written here, so nothing was saved. Try again in a moment.")
+    except changes.AlreadyDone:
+        pass
     else:
         tags = f"undo:{change_set.pk}" if change_set else ""
         messages.success(request, f"“{name}” follows Klaviyo again.", extra_tags=tags)
     return redirect(segment)
+
+
+def token_of(request: HttpRequest) -> UUID | None:
+    """Return the one-time token of the form that was sent; None where a client sends none."""
+    form = OnceForm(request.POST)
+    return form.cleaned_data["form_token"] if form.is_valid() else None
+
+
+def already_sent(request: HttpRequest) -> bool:
+    """Whether this very form was sent before and acted."""
+    form = OnceForm(request.POST)
+    return form.is_valid() and was_done(form)
 
 
 def _sync(slug: str, pk: UUID) -> SyncJob:

@@ -13,6 +13,7 @@ of_channel = [
     path("sync/history/", sync_views.history, name="history"),
     path("sync/<uuid:pk>/", sync_views.detail, name="sync"),
     path("sync/<uuid:pk>/stop/", sync_views.stop, name="stop"),
+    path("sync/<uuid:pk>/hide/", sync_views.hide, name="hide"),
     path("sync/<uuid:pk>/answer/", sync_views.answer, name="answer"),
     path("sync/<uuid:pk>/link/<int:line>/", sync_views.link, name="link"),
     path("<int:pk>/klaviyo/", sync_views.take_value, name="take_value"),

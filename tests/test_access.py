@@ -101,6 +101,7 @@ EXPECTED = {
     "integrations:history": reads(VIEWER, "slug"),
     "integrations:sync": reads(VIEWER, "slug", "sync"),
     "integrations:stop": posts(MARKETER, "slug", "sync", sent=302),
+    "integrations:hide": posts(VIEWER, "slug", "sync", sent=302),
     "integrations:answer": posts(MARKETER, "slug", "sync", sent=302),
     "integrations:link": posts(MARKETER, "slug", "sync", "line", sent=302),
     "integrations:take_value": posts(MARKETER, "slug", "klaviyo_segment", sent=302),

@@ -4,9 +4,12 @@ The pages of segments lie below this app and know nothing of it; their templates
 """
 
 from typing import Any
+from uuid import uuid4
 
 from django import template
 from django.template.context import RequestContext
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from channels.models import Channel
 from integrations import shown
@@ -30,7 +33,20 @@ def klaviyo_way(context: RequestContext, channel: Channel) -> dict[str, Any]:
 @register.inclusion_tag("integrations/_sync.html", takes_context=True)
 def klaviyo_sync(context: RequestContext, channel: Channel) -> dict[str, Any]:
     """Show how the newest sync stands."""
-    return of_page(context) | {"channel": channel, **shown.region(channel, seen(context, channel))}
+    hidden = context["request"].session.get(shown.HIDDEN, {}).get(channel.slug, "")
+    return of_page(context) | {"channel": channel, **shown.region(channel, seen(context, channel), hidden)}
+
+
+@register.inclusion_tag("integrations/_last_sync.html", takes_context=True)
+def klaviyo_last_sync(context: RequestContext, channel: Channel) -> dict[str, Any]:
+    """Show the account and when the channel was last synced, at the end of the channel's head."""
+    return {"channel": channel, "seen": seen(context, channel)}
+
+
+@register.simple_tag
+def one_time_token() -> SafeString:
+    """Return the hidden field that makes sending a form twice one change; no browser may fill an old one in."""
+    return format_html('<input type="hidden" name="form_token" value="{}" autocomplete="off">', uuid4())
 
 
 @register.inclusion_tag("integrations/_segment_facts.html", takes_context=True)

@@ -303,6 +303,7 @@ NO_PAGE = {  # answers no GET, or not with a page
     "integrations:answer",
     "integrations:begin",
     "integrations:channel_matches",
+    "integrations:hide",
     "integrations:link",
     "integrations:status",
     "integrations:stop",
