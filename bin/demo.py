@@ -2,17 +2,22 @@
 
     python bin/demo.py         (make demo)
 
-Everything is in build/demo, apart from the data of `make run`; remove that folder to begin anew.
+Everything is in build/demo (DATA_DIR= changes that), apart from the data of `make run`; remove that folder to begin
+anew. PORT= and KLAVIYO_PORT= say where it is served.
 """
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-DATA = ROOT / "build" / "demo"
+DATA = Path(os.environ.get("DATA_DIR") or ROOT / "build" / "demo").resolve()
 KLAVIYO_PORT = os.environ.get("KLAVIYO_PORT", "8765")
 KEY = "pk_demo_0123456789abcdef4f2a"
 PEOPLE = {"ADMIN_EMAIL": "demo@localhost", "ADMIN_PASSWORD": "try-it-out-1234"}
@@ -26,27 +31,40 @@ Panel volunteers – taste tests,taste_panel,,false
 
 def main() -> int:
     """Start Klaviyo, fill an empty database, then serve until stopped."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)  # ends like Ctrl-C: nothing that was started is left behind
     DATA.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, str(ROOT / "tests" / "klaviyo" / "fake.py"), "--port", KLAVIYO_PORT, "--key", KEY]
-    klaviyo = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    environment = os.environ | {
+        "DATA_DIR": str(DATA),
+        "DATABASE_URL": f"sqlite:///{DATA / 'demo.sqlite3'}",
+        "KLAVIYO_API_BASE_URL": f"http://127.0.0.1:{KLAVIYO_PORT}",
+        **{name: os.environ.get(name, value) for name, value in PEOPLE.items()},
+    }
+    command = [str(ROOT / "tests" / "klaviyo" / "fake.py"), "--port", KLAVIYO_PORT, "--key", KEY]
     try:
-        if klaviyo.stdout is None or not klaviyo.stdout.readline():
-            return klaviyo.wait() or 1
-        environment = os.environ | {
-            "DATA_DIR": str(DATA),
-            "DATABASE_URL": f"sqlite:///{DATA / 'demo.sqlite3'}",
-            "KLAVIYO_API_BASE_URL": f"http://127.0.0.1:{KLAVIYO_PORT}",
-            **{name: os.environ.get(name, value) for name, value in PEOPLE.items()},
-        }
-        if not (DATA / "filled").exists():
-            fill(environment)
-        print(f"Sign in as {environment['ADMIN_EMAIL']} with the password {environment['ADMIN_PASSWORD']}", flush=True)
-        return subprocess.run([sys.executable, "-m", "accessaudience.supervisor"], cwd=ROOT, env=environment).returncode
+        with child(*command, stdout=subprocess.PIPE, text=True) as klaviyo:
+            if not klaviyo.stdout.readline():  # it has said why
+                return klaviyo.wait()
+            if not (DATA / "filled").exists():
+                fill(environment)
+            print(
+                f"Sign in as {environment['ADMIN_EMAIL']} with the password {environment['ADMIN_PASSWORD']}", flush=True
+            )
+            with child("-m", "accessaudience.supervisor", env=environment) as application:
+                return application.wait()
     except KeyboardInterrupt:
         return 0
+
+
+@contextmanager
+def child(*command: str, **how: Any) -> Iterator[Any]:
+    """Run a Python program, out of Ctrl-C's reach, and have it end with the body."""
+    process = subprocess.Popen([sys.executable, *command], cwd=ROOT, process_group=0, **how)
+    try:
+        yield process
     finally:
-        klaviyo.terminate()
-        klaviyo.wait()
+        process.terminate()
+        process.wait()
 
 
 def fill(environment: dict[str, str]) -> None:

@@ -11,8 +11,10 @@ import argparse
 import base64
 import binascii
 import json
+import os
 import socket
 import struct
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -496,9 +498,14 @@ def main() -> None:
             f"Ls{number:04d}", f"Newsletter – {('weekly', 'wholesale', 'events')[number % 3]} {number // 3 + 1}"
         )
     fake.delay = 0.2
-    with fake.serving(options.port), suppress(KeyboardInterrupt):
-        print(f"Klaviyo, played on {fake.url}, key {fake.key}", flush=True)
-        threading.Event().wait()
+    parent = os.getppid()
+    try:
+        with fake.serving(options.port), suppress(KeyboardInterrupt):
+            print(f"Klaviyo, played on {fake.url}, key {fake.key}", flush=True)
+            while os.getppid() == parent:  # nobody is left to stop it, once whoever started it has gone
+                fake.stopped.wait(1)
+    except OSError as error:
+        sys.exit(f"Port {options.port} cannot be used for Klaviyo ({error.strerror}). KLAVIYO_PORT= names another.")
 
 
 if __name__ == "__main__":
