@@ -91,14 +91,14 @@ BY_SEGMENT_ID = f"""
     JOIN segments_segment g ON g.channel_id = %(channel)s AND g.identity_key = s.key
     WHERE NOT EXISTS (SELECT 1 FROM segments_segment g WHERE g.channel_id = %(channel)s AND {OWN})
 """
+# The history has no index by Klaviyo ID, so it is read once and not for each object.
 NEW = """
     INSERT INTO aa_new (line, returns)
-    SELECT s.line, CASE WHEN EXISTS (
-        SELECT 1 FROM segments_change c
-        WHERE c.channel_id = %(channel)s AND c.kind = 'd' AND c.klaviyo_id = s.segment_id
-          AND c.klaviyo_account = %(account)s AND c.klaviyo_kind = k.kind
-    ) THEN 1 ELSE 0 END
-    FROM aa_stage s JOIN aa_kind k ON k.line = s.line
+    SELECT s.line, CASE WHEN d.klaviyo_id IS NULL THEN 0 ELSE 1 END
+    FROM aa_stage s JOIN aa_kind k ON k.line = s.line LEFT JOIN (
+        SELECT DISTINCT c.klaviyo_id, c.klaviyo_kind FROM segments_change c
+        WHERE c.channel_id = %(channel)s AND c.kind = 'd' AND c.klaviyo_account = %(account)s
+    ) d ON d.klaviyo_id = s.segment_id AND d.klaviyo_kind = k.kind
     WHERE NOT EXISTS (SELECT 1 FROM aa_sync y WHERE y.line = s.line)
 """
 KNOWN = (
@@ -241,6 +241,10 @@ def stage_sync(fetched: Iterable[tuple[int, Fetched]], unusable: Iterable[tuple[
             )
             cursor.executemany("INSERT INTO aa_unusable (kind, klaviyo_id) VALUES (%s, %s)", list(unusable))
         with stage((line, one.values) for line, one in objects) as staged:
+            if connection.vendor == "sqlite":  # PostgreSQL joins by hash
+                with connection.cursor() as cursor:
+                    cursor.execute("CREATE INDEX temp.aa_stage_klaviyo_id ON aa_stage (segment_id)")
+                    cursor.execute("CREATE INDEX temp.aa_unusable_klaviyo_id ON aa_unusable (klaviyo_id)")
             yield staged
     finally:
         drop_tables("aa_kind", "aa_unusable")

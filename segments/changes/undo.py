@@ -111,19 +111,24 @@ PARK = """
         WHERE u.act = 'r' AND u.key <> g.identity_key
     )
 """
-RESTORE = """
+# Matched by what aa_undo says, not by what the change says: SQLite puts `c` behind all that stands left of its CROSS
+# JOIN, the table that is updated too, and would read that whole for each row.
+RESTORED = """FROM (
+        SELECT u.segment AS target, c.*
+        FROM aa_undo u CROSS JOIN segments_change c
+        WHERE u.act = 'r' AND c.id = u.change
+    ) r"""
+RESTORE = f"""
     UPDATE segments_segment SET
-        name = c.before_name, segment_id = c.before_segment_id, link = c.before_link, active = c.before_active,
-        identity_key = c.before_identity_key, name_key = c.before_name_key, id_key = c.before_id_key,
-        last_change_id = c.before_change, updated_at = %(now)s
-    FROM (SELECT c.* FROM aa_undo u CROSS JOIN segments_change c WHERE u.act = 'r' AND c.id = u.change) c
-    WHERE segments_segment.id = c.segment
+        name = r.before_name, segment_id = r.before_segment_id, link = r.before_link, active = r.before_active,
+        identity_key = r.before_identity_key, name_key = r.before_name_key, id_key = r.before_id_key,
+        last_change_id = r.before_change, updated_at = %(now)s
+    {RESTORED} WHERE segments_segment.id = r.target
 """
 # A change that linked a segment to Klaviyo kept what it was before: nobody's.
 RESTORE_KEPT = f"""
-    UPDATE segments_segment SET {", ".join(f"{column} = c.{column}" for column in Change.KEPT)}
-    FROM (SELECT c.* FROM aa_undo u CROSS JOIN segments_change c WHERE u.act = 'r' AND c.id = u.change) c
-    WHERE segments_segment.id = c.segment AND c.source IS NOT NULL
+    UPDATE segments_segment SET {", ".join(f"{column} = r.{column}" for column in Change.KEPT)}
+    {RESTORED} WHERE segments_segment.id = r.target AND r.source IS NOT NULL
 """
 BRING_BACK = f"""
     INSERT INTO segments_segment (id, channel_id, name, segment_id, link, active, identity_key, name_key, id_key,
