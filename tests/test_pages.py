@@ -17,8 +17,15 @@ from channels.models import ICONS
 ROOT = Path(settings.BASE_DIR)
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
 SPRITE = set(re.findall(r'id="i-([a-z0-9-]+)"', (ROOT / "static/img/icons.svg").read_text()))
+OWN_SHEETS = sorted((ROOT / "static/css").glob("*.css"))
 CLASS = re.compile(r"\.(-?[A-Za-z_][\w-]*)")
 UNSTYLED = {"from-"}  # the rest of the name is the source
+GIVEN = (  # where a class is given to an element: in templates, by a tag in them, in forms, by script
+    ("templates/**/*.html", re.compile(r'class="((?:{%.*?%}|{{.*?}}|[^"])*)"')),
+    ("templates/**/*.html", re.compile(r"{% (?:icon|include) (.*?)%}")),
+    ("*/**/*.py", re.compile(r'"class": "([^"]*)"')),
+    ("static/js/*.js", re.compile(r'"([^"\n]*)"')),
+)
 PAGES = {403: errors.forbidden, 404: errors.not_found, 413: errors.too_large, 500: errors.server_error}
 
 
@@ -57,6 +64,22 @@ def test_every_class_of_a_template_is_in_a_style_sheet() -> None:
     }
     styled = {name for path in (ROOT / "static").rglob("*.css") for name in CLASS.findall(path.read_text("utf-8"))}
     assert used - styled - UNSTYLED == set()
+
+
+def test_every_class_that_our_own_style_sheets_name_is_given_to_something() -> None:
+    """Else its rules style nothing, and go."""
+    given = {
+        name
+        for pattern, where in GIVEN
+        for path in ROOT.glob(pattern)
+        if ".venv" not in path.parts
+        for value in where.findall(path.read_text("utf-8"))
+        for name in re.findall(r"[\w-]+", value)
+    }
+    beginnings = tuple(name for name in given if name.endswith("-"))
+    sheets = [re.sub(r"/\*.*?\*/|url\([^)]*\)", "", path.read_text("utf-8"), flags=re.DOTALL) for path in OWN_SHEETS]
+    styled = {name for sheet in sheets for name in CLASS.findall(sheet)}
+    assert {name for name in styled - given if not name.startswith(beginnings)} == set()
 
 
 @pytest.mark.parametrize("status", PAGES)
