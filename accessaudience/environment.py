@@ -6,6 +6,7 @@ Must not know: what a setting is for. django-environ itself takes any unknown wo
 
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -13,6 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 YES = ("true", "1", "yes", "on")
 SCHEMES = ("sqlite:///", "postgres://", "postgresql://")
 NO = ("false", "0", "no", "off")
+MAIL_SCHEMES = ("smtp", "smtps", "smtp+tls", "smtp+ssl", "consolemail", "filemail", "memorymail")
 
 
 class Environment(environ.Env):  # type: ignore[misc]  # it has no types
@@ -60,3 +62,30 @@ class Environment(environ.Env):  # type: ignore[misc]  # it has no types
             f"{name} must be like sqlite:////folder/file.sqlite3 or postgres://user:password@host:5432/name: "
             "no other database is supported."
         )
+
+    def redis(self, name: str) -> str:
+        """Return the address of a Redis, or nothing."""
+        address = self.text(name)
+        if address and not address.startswith(("redis://", "rediss://", "unix://")):
+            raise ImproperlyConfigured(f"{name} must be like redis://host:6379/0.")
+        return address
+
+    def origin(self, name: str, default: str) -> str:
+        """Return where a site is: scheme, host and perhaps port, without a slash at its end."""
+        value = self.text(name, default).rstrip("/")
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or value != f"{parts.scheme}://{parts.netloc}":
+            raise ImproperlyConfigured(f"{name} must be like https://audience.example.com, not '{value}'.")
+        return value
+
+    def mail(self, name: str, default: str) -> dict[str, Any]:
+        """Return Django's settings of mail, from an address; it may hold a password, so it is not repeated."""
+        address = self.text(name, default)
+        try:
+            parts = urlsplit(address)
+            whole = not parts.scheme.startswith("smtp") or (parts.hostname and parts.port)
+            if parts.scheme in MAIL_SCHEMES and whole:
+                return dict(self.email_url_config(address))
+        except ValueError:
+            pass  # said below
+        raise ImproperlyConfigured(f"{name} must be like smtp+tls://user:password@host:587, or consolemail://.")

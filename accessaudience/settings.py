@@ -55,7 +55,9 @@ if not all(map(secrets.is_encryption_key, ENCRYPTION_KEYS)):
 
 INSTALLED_APPS = [
     "allauth",
-    "allauth.account",  # before people, which takes its models out of Django admin
+    "allauth.account",  # before people, which takes their models out of Django admin
+    "allauth.mfa",
+    "allauth.usersessions",
     "accessaudience.apps.AccessAudienceConfig",
     "people",
     "jobs",
@@ -80,6 +82,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "people.sessions.SessionLimits",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -113,10 +116,32 @@ AUTHENTICATION_BACKENDS = [
 LOGIN_URL = "/accounts/login/"
 LOGIN_REDIRECT_URL = "/"
 ACCOUNT_ADAPTER = "people.adapter.AccountAdapter"
+MFA_ADAPTER = "people.mfa.MFAAdapter"
+MFA_TOTP_ISSUER = "Access Audience"
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"  # an admin vouches for the address
 ACCOUNT_LOGOUT_REDIRECT_URL = LOGIN_URL
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # nobody signs up, so there is nothing to offer a stranger
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+# allauth's own would keep a second record of the address, which outlives a change of it.
+ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "django.contrib.auth.tokens.PasswordResetTokenGenerator"  # noqa: S105
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+ACCOUNT_FORMS = {"reset_password": "people.forms.ResetPasswordForm"}
+PASSWORD_RESET_TIMEOUT = 60 * 60
+INVITATION_DAYS = env.number("INVITATION_DAYS", default=7)
+
+# A session ends this long after it was last used, and this long after signing in, whatever the browser keeps.
+SESSION_IDLE_HOURS = env.number("SESSION_IDLE_HOURS", default=72)
+SESSION_DAYS = env.number("SESSION_DAYS", default=14)
+SESSION_COOKIE_AGE = SESSION_DAYS * 24 * 60 * 60
+
+# What processes share, so that tries to sign in are counted once: in the database, or in Redis.
+REDIS_URL = env.redis("REDIS_URL")
+_cache = "redis.RedisCache" if REDIS_URL else "db.DatabaseCache"
+CACHES = {
+    "default": {"BACKEND": f"django.core.cache.backends.{_cache}", "LOCATION": REDIS_URL or "shared_cache"},
+}
 CSRF_FAILURE_VIEW = "accessaudience.errors.csrf_failure"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "accessaudience.errors.ReportWithoutSecrets"
 AUTH_PASSWORD_VALIDATORS = [
@@ -191,9 +216,24 @@ SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 if HTTPS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_HSTS_SECONDS = env.number("HSTS_SECONDS", default=3600, least=0)
+    # Kept to this host and to HTTPS by the browser itself.
+    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+# How many proxies in front add to X-Forwarded-For: tries are counted for each address.
+ALLAUTH_TRUSTED_PROXY_COUNT = env.number("TRUSTED_PROXIES", default=int(HTTPS), least=0)
 SECURE_REDIRECT_EXEMPT = [r"^health/"]  # asked from inside, past the proxy
 # Not ours to promise for other hosts of the domain, nor to have listed in browsers.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+
+# Where links in mails lead: never taken from a request, whose Host anybody can choose.
+_host = next((name for name in ALLOWED_HOSTS if not name.startswith((".", "*"))), "localhost")
+_address = f"https://{_host}" if HTTPS else f"http://{_host}:{env.text('PORT', '8000')}"
+SITE_URL = env.origin("SITE_URL", default=(CSRF_TRUSTED_ORIGINS or [_address])[0])
+
+# Mail is written to the console unless EMAIL_URL names a server.
+globals().update(env.mail("EMAIL_URL", default="consolemail://"))
+EMAIL_TIMEOUT = 20
+DEFAULT_FROM_EMAIL = env.text("EMAIL_FROM", default="Access Audience <noreply@localhost>")
 
 LOGGING = logs.configuration(
     env.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), default="INFO"),

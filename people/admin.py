@@ -3,6 +3,8 @@
 from typing import Any
 
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
@@ -90,6 +92,7 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg]  # not subscriptable at 
 
 admin.site.unregister(Group)
 admin.site.unregister(EmailAddress)  # the address is a field of the person
+admin.site.unregister([Authenticator, UserSession])  # people see to their own; admins on the page People
 
 
 @admin.register(Group)

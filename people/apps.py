@@ -1,6 +1,15 @@
 from django.apps import AppConfig
+from django.contrib.auth.signals import user_logged_in
 
 
 class PeopleConfig(AppConfig):
+    """People who sign in. What Django and django-allauth tell of that is heard here."""
+
     name = "people"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Listen to signing in."""
+        from people.sessions import begin
+
+        user_logged_in.connect(begin, dispatch_uid="people.sessions.begin")

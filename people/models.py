@@ -4,7 +4,9 @@ from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractUser, UserManager
 from django.db import models
+from django.db.models import F
 from django.db.models.functions import Lower
+from django.utils.crypto import salted_hmac
 
 from accessaudience.roles import ADMIN
 
@@ -30,6 +32,9 @@ class Person(AbstractUser):
 
     username = models.CharField(max_length=254, unique=True, editable=False)
     email = models.EmailField("email address", unique=True)
+    sign_outs = models.PositiveIntegerField(default=0, editable=False, help_text="How often all sessions were ended.")
+    invited_at = models.DateTimeField(null=True, blank=True, editable=False)
+    invited_by = models.ForeignKey("self", null=True, blank=True, editable=False, on_delete=models.SET_NULL)
 
     objects: ClassVar[PersonManager] = PersonManager()
 
@@ -54,3 +59,13 @@ class Person(AbstractUser):
         """One or two letters for the round badge."""
         words = [w for w in (self.first_name, self.last_name) if w] or [self.email]
         return "".join(w[0] for w in words).upper()
+
+    def end_sessions(self) -> None:
+        """Sign this person out everywhere, at once: every session carries a hash of what is changed here."""
+        type(self).objects.filter(pk=self.pk).update(sign_outs=F("sign_outs") + 1)
+        self.refresh_from_db(fields=["sign_outs"])
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """Django's own hash, of the password, and of how often all sessions were ended."""
+        salt = "people.models.Person.get_session_auth_hash"
+        return salted_hmac(salt, f"{self.password}:{self.sign_outs}", secret=secret, algorithm="sha256").hexdigest()

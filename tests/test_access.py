@@ -5,10 +5,13 @@ The URLs come from the resolver: one without an entry in EXPECTED fails. A new U
 """
 
 from collections.abc import Callable, Iterator
+from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+from allauth.account.forms import default_token_generator
+from allauth.account.utils import user_pk_to_url_str
 from django.contrib import admin
 from django.contrib.contenttypes.models import ContentType
 from django.core.cache import cache
@@ -108,6 +111,20 @@ EXPECTED = {
     "account_login": replace(form(EVERYBODY, sent=200), once_in=302),
     "account_logout": posts(EVERYBODY, sent=302),
     "account_change_password": form(ANY_ROLE, sent=200),
+    "account_reset_password": form(EVERYBODY, sent=200),
+    "account_reset_password_done": reads(EVERYBODY),
+    "account_reset_password_from_key": form(EVERYBODY, "reset_person", "reset_key", shown=302, sent=302),
+    "account_reset_password_from_key_done": reads(EVERYBODY),
+    "account_reauthenticate": form(ANY_ROLE, sent=200),
+    "mfa_authenticate": form(EVERYBODY, shown=302, sent=302),  # to where a password is given
+    "mfa_reauthenticate": form(ANY_ROLE, shown=302, sent=302),  # to the password: there is no second proof yet
+    "mfa_activate_totp": form(ANY_ROLE, shown=302, sent=302),  # to confirm by the password
+    "mfa_deactivate_totp": form(ANY_ROLE, shown=404, sent=404),
+    "mfa_view_recovery_codes": reads(ANY_ROLE, answer=404),
+    "mfa_generate_recovery_codes": form(ANY_ROLE, shown=302, sent=302),
+    "people:account": reads(ANY_ROLE),
+    "people:end_session": posts(ANY_ROLE, "session_of_nobody", sent=404),
+    "people:end_other_sessions": posts(ANY_ROLE, sent=302),
     "people:theme": posts(ANY_ROLE, sent=302, theme="dark"),
     "health_live": reads(EVERYBODY),
     "health_ready": reads(EVERYBODY, answer=503),  # no worker has been seen
@@ -189,6 +206,9 @@ def sample(marketer: Person) -> dict[str, Any]:
         "app": "channels",
         "person": marketer.pk,
         "segment": segment.pk,
+        "reset_person": user_pk_to_url_str(marketer),
+        "reset_key": default_token_generator.make_token(marketer),
+        "session_of_nobody": 1,
         "change_set": ChangeSet.objects.latest("id").pk,
         "upload": ImportJob.objects.exclude(pk=ended.pk).get().pk,
         "ended": ended.pk,
@@ -225,7 +245,9 @@ def expected(entry: Entry, role: str, method: str) -> int:
 def answers(client: Client, path: str, data: dict[str, str], methods: tuple[str, ...]) -> dict[str, int]:
     """What each method gives, each on the data as it was."""
     got = {}
+    cookies = copy(client.cookies)
     for method in methods:
+        client.cookies = copy(cookies)  # of the session as it was
         with transaction.atomic():
             response = client.generic(method, path) if method != "POST" else client.post(path, data)
             got[method] = response.status_code

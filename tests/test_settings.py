@@ -43,6 +43,12 @@ def check(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
         ("ENCRYPTION_KEYS", "too short"),
         ("LOG_LEVEL", "LOUD"),
         ("DATA_DIR", "/dev/null/data"),
+        ("SITE_URL", "audience.example.com"),
+        ("SITE_URL", "https://audience.example.com/path"),
+        ("EMAIL_URL", "mail.example.com:587"),
+        ("EMAIL_URL", "smtp+tls://user:password@host"),
+        ("REDIS_URL", "localhost:6379"),
+        ("SESSION_DAYS", "0"),
     ],
 )
 def test_a_wrong_value_stops_the_start_with_one_sentence_that_names_it(name: str, value: str, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def test_a_person_signs_in_by_email_and_is_sent_where_they_wanted(
     page.get_by_label("Work email").fill(marketer.email.upper())
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Your account")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Change password")
 
 
 def test_a_wrong_password_says_what_to_do(open_context: Open, marketer: Person) -> None:

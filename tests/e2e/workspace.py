@@ -259,7 +259,9 @@ def at(*paths: str) -> Callable[[Workspace], list[str]]:
 LIST = "/channels/email/segments/"
 PAGES: dict[str, Callable[[Workspace], list[str]]] = {
     "overview": at("/"),
+    "people:account": at("/accounts/"),
     "account_change_password": at("/accounts/password/"),
+    "account_reauthenticate": at("/accounts/confirm/"),
     "segments:list": at(
         LIST, f"{LIST}?q=loyalty&status=active", f"{LIST}?q=nothing-like-it", "/channels/meta/segments/"
     ),
@@ -283,9 +285,24 @@ PAGES: dict[str, Callable[[Workspace], list[str]]] = {
     "integrations:key": of_account("integrations:key"),
     "integrations:disconnect": of_account("integrations:disconnect"),
 }
-STRANGERS = {"account_login": ["/accounts/login/"], "no such page": ["/nowhere/"]}
+STRANGERS = {
+    "account_login": ["/accounts/login/"],
+    "account_reset_password": ["/accounts/password/reset/"],
+    "account_reset_password_done": ["/accounts/password/reset/sent/"],
+    "account_reset_password_from_key": ["/accounts/password/reset/1-made-up/"],
+    "account_reset_password_from_key_done": ["/accounts/password/reset/done/"],
+    "no such page": ["/nowhere/"],
+}
 NO_PAGE = {  # answers no GET, or not with a page
     "account_logout",
+    "mfa_authenticate",  # the pages of a second proof are used, and checked, in test_accounts.py
+    "mfa_reauthenticate",
+    "mfa_activate_totp",
+    "mfa_deactivate_totp",
+    "mfa_view_recovery_codes",
+    "mfa_generate_recovery_codes",
+    "people:end_session",
+    "people:end_other_sessions",
     "people:theme",
     "segments:export",
     "segments:status",

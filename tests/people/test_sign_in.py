@@ -1,9 +1,11 @@
 """Signing in and out, one's password, the theme."""
 
 import re
+from typing import Any
 
 import pytest
 from allauth.account.models import EmailAddress
+from django.conf import settings
 from django.core.cache import cache
 from django.db import IntegrityError, connection, transaction
 from django.test import Client
@@ -75,7 +77,7 @@ def test_signing_in_needs_no_second_record_of_the_address(client: Client, viewer
     assert not EmailAddress.objects.exists()
 
 
-@pytest.mark.parametrize("name", ["account_signup", "account_email", "account_reset_password"])
+@pytest.mark.parametrize("name", ["account_signup", "account_email", "account_set_password"])
 def test_what_is_not_built_has_no_url(name: str) -> None:
     with pytest.raises(NoReverseMatch):
         reverse(name)
@@ -116,9 +118,39 @@ def test_a_password_that_will_not_do_is_refused_with_the_reason(
     assert viewer.check_password(password)
 
 
+def test_a_changed_password_ends_the_other_sessions(as_viewer: Client, viewer: Person, password: str) -> None:
+    elsewhere = Client()
+    elsewhere.force_login(viewer)
+    new = "another long password"
+    as_viewer.post("/accounts/password/", {"oldpassword": password, "password1": new, "password2": new})
+    assert elsewhere.get("/").status_code == 302
+    assert as_viewer.get("/").status_code == 200
+
+
+def test_tries_are_counted_for_all_processes_together() -> None:
+    """In the database (or Redis), not in the memory of one of them."""
+    assert settings.CACHES["default"]["BACKEND"] == "django.core.cache.backends.db.DatabaseCache"
+    cache.set("tries", 3)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM shared_cache")
+        assert cursor.fetchone() == (1,)
+
+
+def test_tries_are_counted_by_the_address_that_the_trusted_proxy_saw(client: Client, settings: Any) -> None:
+    settings.ALLAUTH_TRUSTED_PROXY_COUNT = 1
+    for number in range(11):
+        address = {"x-forwarded-for": f"10.0.0.{number}, 203.0.113.7"}  # the first is what the client claims
+        response = client.post(LOGIN, {"login": f"nobody{number}@example.com", "password": "x"}, headers=address)
+    assert "Too many failed tries" in response.content.decode()
+    elsewhere = client.post(
+        LOGIN, {"login": "a@example.com", "password": "x"}, headers={"x-forwarded-for": "203.0.113.8"}
+    )
+    assert "belong together" in elsewhere.content.decode()
+
+
 def test_somebody_without_a_role_is_told_so_on_their_account(client: Client) -> None:
     client.force_login(Person.objects.create_user("new@example.com", "secret"))
-    assert "You have no role yet" in client.get("/accounts/password/").content.decode()
+    assert "You have no role yet" in client.get("/accounts/").content.decode()
     assert client.get("/").status_code == 403
 
 
