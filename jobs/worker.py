@@ -49,6 +49,7 @@ class Worker:
             while self._stop_at is None and took != at_most:
                 try:
                     found = self._do_one()
+                    idled = not found and _use_idle_time()
                     faults = 0
                 except (DatabaseError, InterfaceError) as error:
                     faults += 1
@@ -57,7 +58,7 @@ class Worker:
                     self._sleep(min(MAX_WAIT, self._poll * 2 ** min(faults, 10)))
                     continue
                 took += found
-                if not found:
+                if not found and not idled:
                     if drain:
                         break
                     self._sleep(self._poll)
@@ -98,6 +99,11 @@ class Worker:
         until = time.monotonic() + seconds * random.uniform(0.75, 1.25)  # noqa: S311  # not a secret
         while self._stop_at is None and time.monotonic() < until:
             time.sleep(SLICE)
+
+
+def _use_idle_time() -> bool:
+    """Let each kind of job do a little of what can wait; whether there was anything."""
+    return any(import_string(kind.idle)() for kind in kinds() if kind.idle)
 
 
 def _keep_up() -> None:

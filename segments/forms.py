@@ -13,7 +13,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from channels.models import Channel
-from segments import values
+from segments import search_index, values
 from segments.models import Segment, Source
 from segments.pages import SIZES, SORTS
 from segments.queries import SegmentQuerySet
@@ -211,9 +211,13 @@ class FilterForm(forms.Form):
         segments: SegmentQuerySet = channel.segments.all()
         if self.get("status") == GONE:
             segments = segments.gone()
-        return (
-            segments.search(self.get("q")).with_status(STATUSES.get(self.get("status"))).with_source(self.get("source"))
-        )
+        segments = segments.with_status(STATUSES.get(self.get("status"))).with_source(self.get("source"))
+        return self._searched(segments, channel)
+
+    def _searched(self, segments: SegmentQuerySet, channel: Channel) -> SegmentQuerySet:
+        segments = segments.search(self.get("q"))
+        candidates = search_index.candidates(channel, values.fold(self.get("q")))
+        return segments if candidates is None else segments.filter(pk__in=candidates)
 
 
 class OnceForm(forms.Form):

@@ -8,7 +8,7 @@ DESIGN section 2 is the source of the rules.
 from typing import Any, ClassVar
 
 from django.conf import settings
-from django.db import models
+from django.db import connection, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.urls import reverse
 
@@ -158,8 +158,9 @@ class Segment(models.Model):
             ),
         )
         indexes = (
-            # The Segments tab in its first order, page by page; matching and counting by name.
-            models.Index(fields=("channel", "name_key", "id"), name="segments_by_name"),
+            # The Segments tab in its first order, page by page; matching and counting by name. With `id_key`, SQLite
+            # searches in it alone: 0.2 s for a million segments without a hit, where their rows take 2 s.
+            models.Index(fields=("channel", "name_key", "id", "id_key"), name="segments_by_name_searched"),
             # The Segments tab sorted by segment ID, and by the latest change.
             models.Index(fields=("channel", "id_key", "id"), name="segments_by_id"),
             models.Index(fields=("channel", "updated_at", "id"), name="segments_by_update"),
@@ -247,6 +248,42 @@ class Change(models.Model):
         return f"{self.get_kind_display()} {self.before_name}"
 
 
+class SearchText(models.Model):
+    """What the search looks through in place of a segment's wide row; on PostgreSQL. See segments.search_index."""
+
+    segment = models.BigIntegerField(primary_key=True)
+    channel = models.ForeignKey(Channel, on_delete=models.DO_NOTHING, db_index=False, db_constraint=False)
+    text = FoldedField(max_length=511)
+
+    def __str__(self) -> str:
+        return str(self.text)
+
+
+class SearchBacklog(models.Model):
+    """Segments of a channel whose SearchText is out of date: those of a change set, or all there are (NULL).
+
+    The workers bring them up to date in the order of their primary keys; it is done up to `after`.
+    """
+
+    channel = models.ForeignKey(Channel, on_delete=models.CASCADE)
+    change_set = models.ForeignKey(ChangeSet, null=True, on_delete=models.CASCADE, db_index=False)
+    after = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.change_set_id or 'all'} of {self.channel_id} after {self.after}"
+
+    @staticmethod
+    def is_kept() -> bool:
+        """Whether this database keeps SearchText."""
+        return connection.vendor == "postgresql"
+
+    @classmethod
+    def note(cls, channel: Channel, change_set: ChangeSet | None) -> None:
+        """Have what `change_set` touched in `channel`, or all (None), brought up to date; in the transaction of it."""
+        if cls.is_kept():
+            cls.objects.create(channel=channel, change_set=change_set)
+
+
 class UndoJob(Job):
     """An undo of so many segments that no web request waits for it. Smaller ones need no job.
 
@@ -254,6 +291,7 @@ class UndoJob(Job):
     """
 
     pipeline: ClassVar = "segments.undoing"
+    idle: ClassVar = "segments.search_index.catch_up"
 
     change_set = models.ForeignKey(ChangeSet, on_delete=models.PROTECT, related_name="undo_jobs")
     undo = models.ForeignKey(ChangeSet, null=True, blank=True, on_delete=models.PROTECT, related_name="+")

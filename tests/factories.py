@@ -14,7 +14,7 @@ from accessaudience.roles import MARKETER
 from channels.models import Channel
 from people.models import Person
 from segments import values
-from segments.models import ChangeSet, ChangeSetChannel, Segment, Source
+from segments.models import ChangeSet, ChangeSetChannel, SearchBacklog, Segment, Source
 
 
 class PersonFactory(DjangoModelFactory):
@@ -92,4 +92,5 @@ class SegmentFactory(DjangoModelFactory):
         counts, _ = ChangeSetChannel.objects.get_or_create(change_set=made_in, channel=segment.channel)
         ChangeSetChannel.objects.filter(pk=counts.pk).update(created=F("created") + 1)
         Channel.objects.filter(pk=segment.channel_id).update(segment_count=F("segment_count") + 1)
+        SearchBacklog.note(segment.channel, made_in)
         return segment

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db.models import F
 
 from channels.models import Channel
-from segments.models import ChangeSet, ChangeSetChannel
+from segments.models import ChangeSet, ChangeSetChannel, SearchBacklog
 
 if TYPE_CHECKING:
     from people.models import Person
@@ -54,6 +54,8 @@ def open_set(kind: ChangeSet.Kind, by: By, label: str, undoes: ChangeSet | None 
 def close_set(change_set: ChangeSet, channel: Channel, **counts: Any) -> None:
     """Write the set's counts for `channel` (fields of ChangeSetChannel), and the channel's new size."""
     ChangeSetChannel.objects.create(change_set=change_set, channel=channel, **counts)
+    if any(counts.get(what) for what in ("created", "updated", "deleted")):
+        SearchBacklog.note(channel, change_set)
     growth = counts.get("created", 0) - counts.get("deleted", 0)
     if growth:
         Channel.objects.filter(pk=channel.pk).update(segment_count=F("segment_count") + growth)

@@ -1,0 +1,177 @@
+"""The index of the search: it never leaves out a segment, whatever the workers have caught up with."""
+
+import random
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+from django.test import Client
+
+from channels.models import Channel
+from jobs.worker import Worker
+from segments import changes, search_index
+from segments.changes import By
+from segments.models import ChangeSet, SearchBacklog, SearchText, Segment, Source
+from segments.values import SegmentValues, fold
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def kept() -> None:
+    if not SearchBacklog.is_kept():
+        pytest.skip("SQLite searches in its index of names, and keeps no other")
+
+
+@pytest.fixture
+def email() -> Channel:
+    return Channel.objects.get(slug="email")
+
+
+@pytest.fixture
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search_index, "BATCH", 2)
+
+
+def add(channel: Channel, *names: str) -> list[Segment]:
+    return [changes.add(channel, SegmentValues(name, "", "", True), By()) for name in names]
+
+
+def catch_up() -> None:
+    while search_index.catch_up():
+        pass
+
+
+def found(channel: Channel, text: str) -> set[str]:
+    """The names of those that the index offers and that match; of all that match where it cannot say."""
+    candidates = search_index.candidates(channel, fold(text))
+    matching = channel.segments.search(text)
+    if candidates is not None:
+        matching = matching.filter(pk__in=candidates)
+    return set(matching.values_list("name", flat=True))
+
+
+def test_a_new_segment_is_found_before_and_after_it_is_indexed(email: Channel) -> None:
+    add(email, "Café regulars", "Lapsed")
+    assert SearchBacklog.objects.count() == 2
+    assert found(email, "CAFÉ") == {"Café regulars"}
+    catch_up()
+    assert not SearchBacklog.objects.exists()
+    assert SearchText.objects.count() == 2
+    assert found(email, "CAFÉ") == {"Café regulars"}
+    assert found(email, "fé") == {"Café regulars"}
+    assert found(email, "é r") == {"Café regulars"}
+    assert found(email, "nobody") == set()
+
+
+def test_a_segment_is_found_by_its_new_name_and_no_more_by_its_old(email: Channel) -> None:
+    [segment] = add(email, "Winter sale")
+    catch_up()
+    changes.edit(segment, SegmentValues("Summer sale", "S-1", "", True), By())
+    for _ in range(2):
+        assert found(email, "winter") == set()
+        assert found(email, "summer") == found(email, "s-1") == {"Summer sale"}
+        catch_up()
+
+
+def test_a_deleted_segment_is_forgotten_and_found_again_when_that_is_undone(email: Channel) -> None:
+    [segment] = add(email, "Winter sale")
+    catch_up()
+    deleted = changes.delete(segment, By())
+    catch_up()
+    assert not SearchText.objects.exists()
+    changes.undo(deleted, By())
+    assert found(email, "winter") == {"Winter sale"}
+    catch_up()
+    assert found(email, "winter") == {"Winter sale"}
+
+
+def test_signs_that_mean_something_to_like_are_text(email: Channel) -> None:
+    add(email, "100% wool", "100 wool", "snake_case", "snakeXcase", "back\\slash")
+    catch_up()
+    assert found(email, "0%") == {"100% wool"}
+    assert found(email, "e_c") == {"snake_case"}
+    assert found(email, "k\\s") == {"back\\slash"}
+
+
+def test_where_too_many_match_the_list_is_read_in_its_order(email: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(email, "VIP 1", "VIP 2", "VIP 3", "Lapsed")
+    monkeypatch.setattr(search_index, "MOST", 2)
+    assert search_index.candidates(email, "lapsed") is None  # four in the backlog
+    catch_up()
+    assert search_index.candidates(email, "vip") is None
+    assert len(search_index.candidates(email, "lapsed") or []) == 1
+
+
+def test_a_large_change_is_caught_up_with_in_small_steps(email: Channel, small_batches: None) -> None:
+    rows = [(line, SegmentValues(f"Segment {line}", "", "", None)) for line in range(2, 9)]
+    with changes.stage(iter(rows)) as staged:
+        changes.apply(
+            staged,
+            [email],
+            changes.Rule.UPDATE,
+            kind=ChangeSet.Kind.IMPORT,
+            source=Source.CSV,
+            by=By(),
+        )
+    sizes = []
+    while search_index.catch_up():
+        sizes.append(SearchText.objects.count())
+    assert sizes == [2, 4, 6, 7]
+
+
+def test_another_channels_segments_are_no_candidates(email: Channel) -> None:
+    add(Channel.objects.get(slug="sms"), "VIP by phone")
+    add(email, "VIP by mail")
+    catch_up()
+    assert len(search_index.candidates(email, "vip") or []) == 1
+
+
+def test_no_segment_is_ever_left_out(email: Channel, small_batches: None) -> None:
+    """Random changes, with the workers now behind and now not: what the index offers holds every match."""
+    seed = random.randrange(10**6)
+    print("seed", seed)
+    chance = random.Random(seed)
+    words = ("vip", "lapsed", "é", "50%", "_x")
+    sets = []
+    for number in range(60):
+        segment = email.segments.order_by("?").first()
+        step = chance.choice(("add", "add", "edit", "delete", "undo", "catch up", "catch up"))
+        name = f"{chance.choice(words)} {chance.choice(words)} {number}"
+        if step == "add":
+            add(email, name)
+        elif step == "edit" and segment:
+            sets.append(changes.edit(segment, SegmentValues(name, "", "", True), By()))
+        elif step == "delete" and segment:
+            sets.append(changes.delete(segment, By()))
+        elif step == "undo" and sets:
+            changes.undo(sets.pop() or sets[0], By())
+        else:
+            search_index.catch_up()
+        for word in words:
+            assert found(email, word) == set(email.segments.search(word).values_list("name", flat=True))
+
+
+def test_the_command_indexes_everything_anew(email: Channel, small_batches: None) -> None:
+    add(email, "A", "B", "C")
+    catch_up()
+    SearchText.objects.filter(text__startswith="a").delete()
+    SearchText.objects.create(segment=10**9, channel=email, text="gone long ago")
+    out = StringIO()
+    call_command("index_search", stdout=out)
+    assert out.getvalue() == "3 segments are indexed, with trigrams.\n"
+    assert not SearchText.objects.filter(segment=10**9).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_without_a_job_catches_up(email: Channel) -> None:
+    add(email, "Winter sale")
+    Worker("idle").work(drain=True)
+    assert SearchText.objects.count() == 1
+
+
+def test_the_page_finds_by_the_index(as_viewer: Client, email: Channel) -> None:
+    add(email, "Winter sale", "Summer sale", "Lapsed")
+    catch_up()
+    response = as_viewer.get("/channels/email/segments/?q=SALE&status=active")
+    assert [segment.name for segment in response.context["page"].rows] == ["Summer sale", "Winter sale"]
