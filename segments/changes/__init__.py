@@ -11,7 +11,8 @@ from segments.changes.plan import Counts, Plan, PlannedRow, Rule, plan
 from segments.changes.sets import AlreadyDone, By
 from segments.changes.stage import Staged, stage
 from segments.changes.sync import Fetched, SyncCounts, SyncPlan, SyncResult, SyncRow, apply_sync, plan_sync, stage_sync
-from segments.changes.undo import UndoPlan, UndoRow, can_undo, undo, undo_plan
+from segments.changes.undo import undo
+from segments.changes.undo_plan import UndoPlan, UndoRow, undo_plan
 
 __all__ = [
     "AlreadyDone",
@@ -35,7 +36,6 @@ __all__ = [
     "add",
     "apply",
     "apply_sync",
-    "can_undo",
     "delete",
     "edit",
     "plan",

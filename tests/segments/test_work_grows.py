@@ -5,6 +5,7 @@ table for each row shows here, and nowhere else before there are a hundred thous
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -86,8 +87,8 @@ def steps_with(channel: Channel, rows: int) -> dict[str, int]:
     take("sync of other links", lambda: sync_rows(channel, rows, "new-"))
     for number, what in ((4, "second sync"), (3, "sync"), (2, "import of other links"), (0, "import")):
         change_set = sets[number]
-        take(f"look at the undo of the {what}", lambda change_set=change_set: look(change_set))
-        take(f"undo of the {what}", lambda change_set=change_set: changes.undo(change_set, By()))
+        take(f"look at the undo of the {what}", partial(look, change_set))
+        take(f"undo of the {what}", partial(changes.undo, change_set, By()))
     undone = sets[-1]
     take("undo of that undo", lambda: changes.undo(undone, By()))
     return taken

@@ -34,35 +34,33 @@ class Command(BaseCommand):
 
     def _plan(self, wanted: ChangeSet) -> dict[str, Any]:
         with changes.undo_plan(wanted) as plan:
-            kept = [
-                {"name": row.now.name, "segment_id": row.now.segment_id, "reason": row.reason}
-                for row in plan.names("kept", limit=NAMED)
-            ]
-            return {
-                "change_set": wanted.pk,
-                "undo": None,
-                "removed": plan.removed,
-                "restored": plan.restored,
-                "kept": plan.kept,
-                "kept_segments": kept,
-            }
+            return planned(plan)
 
     def _undo(self, wanted: ChangeSet) -> dict[str, Any]:
-        """Undo, and report what the undo itself has counted; the names of those kept are as they were just before."""
-        planned = self._plan(wanted)
+        """Undo it, and report the plan that was carried out."""
+        done: dict[str, Any] = {}
+        by = changes.By(via=ChangeSet.Via.COMMAND)
         try:
-            undone = changes.undo(wanted, changes.By(via=ChangeSet.Via.COMMAND), wait=None)
+            undone = changes.undo(wanted, by, wait=None, report=lambda plan: done.update(planned(plan)))
         except (changes.ChannelBusy, OperationalError) as error:
             raise CommandError(f"Nothing was undone: the database is busy ({error}). Try again later.") from error
-        if undone is None:
-            return planned | {"removed": 0, "restored": 0}
-        counts = list(undone.channels.all())
-        return planned | {
-            "undo": undone.pk,
-            "removed": sum(each.deleted for each in counts),
-            "restored": sum(each.updated + each.created for each in counts),
-            "kept": sum(each.kept for each in counts),
-        }
+        return done | {"undo": undone and undone.pk}
+
+
+def planned(plan: changes.UndoPlan) -> dict[str, Any]:
+    """What an undo does, in numbers, and the names of those that it keeps."""
+    kept = [
+        {"name": row.now.name, "segment_id": row.now.segment_id, "reason": row.reason}
+        for row in plan.names("kept", limit=NAMED)
+    ]
+    return {
+        "change_set": plan.change_set.pk,
+        "undo": None,
+        "removed": plan.removed,
+        "restored": plan.restored,
+        "kept": plan.kept,
+        "kept_segments": kept,
+    }
 
 
 def as_json(result: dict[str, Any]) -> str:
