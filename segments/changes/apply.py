@@ -27,17 +27,14 @@ from segments.changes.plan import (
     Rule,
     plan,
 )
+from segments.changes.record import AFTER, BEFORE, NOW
 from segments.changes.sets import By, close_set, open_set
 from segments.changes.stage import Staged
 from segments.models import ChangeSet, Source
 
 HISTORY = f"""
-    INSERT INTO segments_change (change_set_id, channel_id, segment, kind,
-        before_name, before_segment_id, before_link, before_active,
-        before_identity_key, before_name_key, before_id_key, before_change,
-        after_name, after_segment_id, after_link, after_active, after_change)
-    SELECT %(change_set)s, %(channel)s, g.id, 'u',
-        g.name, g.segment_id, g.link, g.active, g.identity_key, g.name_key, g.id_key, g.last_change_id,
+    INSERT INTO segments_change (change_set_id, channel_id, segment, kind, {BEFORE}, {AFTER})
+    SELECT %(change_set)s, %(channel)s, g.id, 'u', {NOW},
         s.name, {NEW_ID}, {NEW_LINK}, {NEW_ACTIVE}, %(change_set)s
     FROM aa_plan p CROSS JOIN aa_stage s CROSS JOIN segments_segment g
     WHERE p.outcome = 'u' AND s.line = p.line AND g.id = p.target

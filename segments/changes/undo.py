@@ -14,33 +14,28 @@ from channels.models import Channel
 from jobs.points import reach
 from segments.changes.apply import expect
 from segments.changes.lock import WEB_WAIT, locked
+from segments.changes.record import AFTER, BEFORE, GONE, KEPT, NOW
 from segments.changes.sets import By, close_set, open_set
 from segments.changes.undo_plan import UNTOUCHED, UndoPlan, parameters_of, undo_plan
 from segments.models import Change, ChangeSet
 
-_KEPT = ", ".join(Change.KEPT)
-_BEFORE = """before_name, before_segment_id, before_link, before_active,
-    before_identity_key, before_name_key, before_id_key, before_change"""
-_AFTER = "after_name, after_segment_id, after_link, after_active, after_change"
-_NOW = "g.name, g.segment_id, g.link, g.active, g.identity_key, g.name_key, g.id_key, g.last_change_id"
-
 _REMOVED = f"""
-    INSERT INTO segments_change (change_set_id, channel_id, segment, kind, {_BEFORE}, {_AFTER}, {_KEPT})
-    SELECT %(undo)s, g.channel_id, g.id, 'd', {_NOW}, '', '', '', FALSE, %(undo)s, {_KEPT}
+    INSERT INTO segments_change (change_set_id, channel_id, segment, kind, {BEFORE}, {AFTER}, {KEPT})
+    SELECT %(undo)s, g.channel_id, g.id, 'd', {NOW}, {GONE}, %(undo)s, {KEPT}
 """
 RECORD_REMOVED = f"{_REMOVED} FROM aa_undo u CROSS JOIN segments_segment g WHERE u.act = 'x' AND g.id = u.segment"
 RECORD_UNTOUCHED = f"{_REMOVED} FROM segments_segment g WHERE {UNTOUCHED.format('g')}"
 RECORD_RESTORED = f"""
-    INSERT INTO segments_change (change_set_id, channel_id, segment, kind, {_BEFORE}, {_AFTER}, {_KEPT})
-    SELECT %(undo)s, u.channel, g.id, 'u', {_NOW},
+    INSERT INTO segments_change (change_set_id, channel_id, segment, kind, {BEFORE}, {AFTER}, {KEPT})
+    SELECT %(undo)s, u.channel, g.id, 'u', {NOW},
         c.before_name, c.before_segment_id, c.before_link, c.before_active, c.before_change,
         {", ".join(f"CASE WHEN c.source IS NOT NULL THEN g.{column} END" for column in Change.KEPT)}
     FROM aa_undo u CROSS JOIN segments_change c CROSS JOIN segments_segment g
     WHERE u.act = 'r' AND c.id = u.change AND g.id = u.segment
 """
 RECORD_BROUGHT_BACK = f"""
-    INSERT INTO segments_change (change_set_id, channel_id, segment, kind, {_BEFORE}, {_AFTER})
-    SELECT %(undo)s, u.channel, c.segment, 'i', {", ".join("c." + column.strip() for column in _BEFORE.split(","))},
+    INSERT INTO segments_change (change_set_id, channel_id, segment, kind, {BEFORE}, {AFTER})
+    SELECT %(undo)s, u.channel, c.segment, 'i', {", ".join("c." + column.strip() for column in BEFORE.split(","))},
         c.before_name, c.before_segment_id, c.before_link, c.before_active, c.before_change
     FROM aa_undo u CROSS JOIN segments_change c
     WHERE u.act = 'b' AND c.id = u.change
@@ -76,9 +71,9 @@ RESTORE_KEPT = f"""
 """
 BRING_BACK = f"""
     INSERT INTO segments_segment (id, channel_id, name, segment_id, link, active, identity_key, name_key, id_key,
-        last_change_id, updated_at, {_KEPT})
+        last_change_id, updated_at, {KEPT})
     SELECT c.segment, c.channel_id, c.before_name, c.before_segment_id, c.before_link, c.before_active,
-        c.before_identity_key, c.before_name_key, c.before_id_key, c.before_change, %(now)s, {_KEPT}
+        c.before_identity_key, c.before_name_key, c.before_id_key, c.before_change, %(now)s, {KEPT}
     FROM aa_undo u CROSS JOIN segments_change c
     WHERE u.act = 'b' AND c.id = u.change
 """
