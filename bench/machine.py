@@ -100,7 +100,11 @@ def fresh(folder: Path) -> Path:
 
 
 def run(command: list[str], environment: dict[str, str]) -> Ran:
-    """Run a command and return what it took; stop the benchmark, saying why, if it fails."""
+    """Run a command and return what it took; stop the benchmark, saying why, if it fails.
+
+    Linux lets a process begin with the peak of the one that started it: this one must stay small for its figures to
+    be those of the command, and so holds no table of values.
+    """
     output = WORK / "output"
     with output.open("w+b") as out:
         start = time.perf_counter()

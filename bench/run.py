@@ -18,6 +18,8 @@ from machine import WORK, describe
 ROWS = {
     "postgresql": (writing.on_postgresql, 1_000_000),
     "sqlite": (writing.on_sqlite, 200_000),
+    "history": (writing.history_on_postgresql, 1_000_000),
+    "history-sqlite": (writing.history_on_sqlite, 200_000),
     "page": (reading.on_postgresql, 1_000_000),
     "page-sqlite": (reading.on_sqlite, 200_000),
     "sync": (syncing.of_klaviyo, 1_000),

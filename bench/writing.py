@@ -1,10 +1,12 @@
-"""Rows on writing: a whole import job against the database's own bulk load of the same values."""
+"""Rows on writing: an import job against the database's own bulk load of the same values; its history; its undo."""
 
-import pickle
+import csv
 import shutil
-import sqlite3
 import sys
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 from machine import WORK, Database, Ran, import_file, median, postgresql, run, sample, sqlite
 
@@ -12,8 +14,16 @@ COLUMNS = (
     "channel_id, name, segment_id, link, active, source, identity_key, name_key, id_key, "
     "klaviyo_kind, created_in_id, created_line, last_change_id, updated_at"
 )
+VALUES = f"SELECT {COLUMNS} FROM segments_segment ORDER BY created_line"
 Line = tuple[str, str, str, str]  # what, measured, must, goal
+Times = dict[str, list[float]]  # seconds (of "peak": megabytes) by what took them, a value a round
 
+# The values of an import, kept by a process of its own: see machine.run on memory.
+KEEP = f"""
+import pickle, sqlite3, sys
+with open(sys.argv[2], "wb") as out:
+    pickle.dump(list(sqlite3.connect(sys.argv[1]).execute("{VALUES}")), out)
+"""
 # What the bulk load of ready values is: a process that reads them first, and is timed from the first INSERT.
 EXECUTEMANY = f"""
 import pickle, sqlite3, sys, time
@@ -28,92 +38,158 @@ print(time.perf_counter() - start)
 """
 
 
+@dataclass(frozen=True)
+class Side:
+    """A database to write to, and its own way of loading the values that an import has written there."""
+
+    name: str
+    peer: str
+    make: Callable[[], Database]
+    empty: Callable[[Database], Database]  # as if nothing had ever been written
+    keep: Callable[[Database, Path], Ran]  # the values, for `load`
+    load: Callable[[Database, Path], float]  # seconds
+    goal: str  # of the first import
+    again: tuple[str, str]  # must and goal of the second
+
+
 def on_postgresql(rounds: int, rows: int) -> Iterator[Line]:
-    """1,000,000 clean rows: first import, again, undo, memory; against `psql \\copy` in the file's order."""
+    """1,000,000 clean rows against `psql \\copy` in the file's order."""
     if not shutil.which("psql"):
         sys.exit("The benchmark compares with psql's \\copy, and there is no psql on this machine.")
-    database, path, idle = postgresql(), sample(rows), idle_memory(postgresql())
-    values = WORK / "values.tsv"
-    import_file(database, path)
-    psql(database, f"\\copy (SELECT {COLUMNS} FROM segments_segment ORDER BY created_line) TO '{values}'")
-    firsts, agains, undos, copies, peaks = [], [], [], [], []
-    for number in range(rounds):
-        for turn in ("import", "copy") if number % 2 else ("copy", "import"):
-            empty(database)
-            if turn == "copy":
-                load = f"\\copy segments_segment ({COLUMNS}) FROM '{values}'"
-                copies.append(psql(database, load).seconds)
-                continue
-            first, answer = import_file(database, path)
-            again, _ = import_file(database, path)
-            undo = database.manage("undo_change", str(answer["change_set"]))
-            firsts.append(first.seconds)
-            agains.append(again.seconds)
-            undos.append(undo.seconds)
-            peaks.append(max(first.peak_mb, again.peak_mb, undo.peak_mb))
-    what = f"PostgreSQL, {rows:,} rows"
-    yield from compared(what, "\\copy", firsts, copies, "≤ 1.75", "≤ 1.2")
-    yield from compared(f"{what}, again", "first import", agains, firsts, "≤ 0.6", "≤ 0.4")
-    yield from compared(f"{what}, undo", "first import", undos, firsts, "≤ 0.6", "≤ 0.3")
-    yield f"{what}, memory above idle", f"{max(peaks) - idle:.0f} MB", "≤ 64 MB", "≤ 32 MB"
+    yield from imports(POSTGRESQL, rounds, rows)
 
 
 def on_sqlite(rounds: int, rows: int) -> Iterator[Line]:
-    """200,000 clean rows: first import, again, undo, memory; against executemany of ready values."""
-    database, path, idle = sqlite(), sample(rows), idle_memory(sqlite())
-    database = sqlite()
+    """200,000 clean rows against executemany of ready values."""
+    yield from imports(SQLITE, rounds, rows)
+
+
+def history_on_postgresql(rounds: int, rows: int) -> Iterator[Line]:
+    """Updates of 1,000,000 segments and of a tenth of them."""
+    yield from history(POSTGRESQL, rounds, rows)
+
+
+def history_on_sqlite(rounds: int, rows: int) -> Iterator[Line]:
+    """Updates of 200,000 segments and of a tenth of them."""
+    yield from history(SQLITE, rounds, rows)
+
+
+def imports(side: Side, rounds: int, rows: int) -> Iterator[Line]:
+    """The first import, the same again, its undo, memory; against the database's own load."""
+    path, values = sample(rows), WORK / "values"
+    database = side.make()
+    idle = import_file(database, sample(1))[0].peak_mb
+    database = side.empty(database)
     import_file(database, path)
-    file, values, script = database.data / "bench.sqlite3", WORK / "values.pickle", WORK / "executemany.py"
-    with sqlite3.connect(file) as connection, values.open("wb") as out:
-        pickle.dump(list(connection.execute(f"SELECT {COLUMNS} FROM segments_segment ORDER BY created_line")), out)
-    script.write_text(EXECUTEMANY)
-    firsts, agains, undos, loads, peaks = [], [], [], [], []
+    side.keep(database, values)
+    took: Times = defaultdict(list)
     for number in range(rounds):
         for turn in ("import", "load") if number % 2 else ("load", "import"):
-            database = sqlite()
+            database = side.empty(database)
             if turn == "load":
-                ran = run([sys.executable, str(script), str(file), str(values)], database.environment)
-                loads.append(float(ran.output))
+                took["load"].append(side.load(database, values))
                 continue
-            first, answer = import_file(database, path)
-            again, _ = import_file(database, path)
-            undo = database.manage("undo_change", str(answer["change_set"]))
-            firsts.append(first.seconds)
-            agains.append(again.seconds)
-            undos.append(undo.seconds)
-            peaks.append(max(first.peak_mb, again.peak_mb, undo.peak_mb))
-    what = f"SQLite, {rows:,} rows"
-    yield from compared(what, "executemany", firsts, loads, "≤ 1.75", "≤ 1.3")
-    yield from compared(f"{what}, again", "first import", agains, firsts, "≤ 1.2", "≤ 0.9")
-    yield from compared(f"{what}, undo", "first import", undos, firsts, "≤ 0.6", "≤ 0.3")
-    yield f"{what}, memory above idle", f"{max(peaks) - idle:.0f} MB", "≤ 64 MB", "≤ 32 MB"
+            change_set = note(took, "first", *import_file(database, path))
+            note(took, "again", *import_file(database, path))
+            note(took, "undo", database.manage("undo_change", change_set))
+    what = f"{side.name}, {rows:,} rows"
+    yield compared(what, side.peer, took["first"], took["load"], "≤ 1.75 ×", side.goal)
+    yield compared(f"{what}, again", "first import", took["again"], took["first"], *side.again)
+    yield compared(f"{what}, undo", "first import", took["undo"], took["first"], "≤ 0.6 ×", "≤ 0.3 ×")
+    yield f"{what}, memory above idle", f"{max(took['peak']) - idle:.0f} MB", "≤ 64 MB", "≤ 32 MB"
 
 
-def compared(what: str, peer: str, mine: list[float], theirs: list[float], must: str, goal: str) -> Iterator[Line]:
+def history(side: Side, rounds: int, rows: int) -> Iterator[Line]:
+    """Imports that update, each segment's before and after recorded, and the undo of each; against the first import."""
+    took: Times = defaultdict(list)
+    database = side.make()
+    for _ in range(rounds):
+        database = side.empty(database)
+        note(took, "first", *import_file(database, sample(rows)))
+        for every in (10, 1):
+            change_set = note(took, f"update {every}", *import_file(database, other_links(rows, every)))
+            note(took, f"undo {every}", database.manage("undo_change", change_set))
+    what = f"{side.name}, {rows:,} rows"
+    for every, which in ((10, "a tenth updated"), (1, "all updated")):
+        must = "≤ 1 ×" if every > 1 else "—"
+        yield compared(f"{what}, {which}", "first import", took[f"update {every}"], took["first"], must, "—")
+        undo = f"{what}, {which}, undo"
+        yield compared(undo, "that import", took[f"undo {every}"], took[f"update {every}"], "≤ 0.6 ×", "≤ 0.3 ×")
+
+
+def note(took: Times, what: str, ran: Ran, answer: dict[str, object] | None = None) -> str:
+    """Note what a command took; return the change set that it says it made."""
+    took[what].append(ran.seconds)
+    took["peak"].append(ran.peak_mb)
+    return str((answer or {}).get("change_set"))
+
+
+def other_links(rows: int, every: int) -> Path:
+    """Return the sample of `rows` rows with another link in each row whose number `every` divides; made once."""
+    path = WORK / f"{rows}-links-{every}.csv"
+    if not path.exists():
+        with (
+            sample(rows).open(newline="", encoding="utf-8") as source,
+            path.open("w", newline="", encoding="utf-8") as to,
+        ):
+            reader, writer = csv.reader(source), csv.writer(to)
+            header = next(reader)
+            link = header.index("URL")
+            writer.writerow(header)
+            for number, row in enumerate(reader):
+                if number % every == 0:
+                    row[link] = f"https://example.com/{every}/{number}"
+                writer.writerow(row)
+    return path
+
+
+def compared(what: str, peer: str, mine: list[float], theirs: list[float], must: str, goal: str) -> Line:
     """One line: the medians, and the median of the ratios round by round."""
     ratios = sorted(one / other for one, other in zip(mine, theirs, strict=True))
     spread = f"{ratios[0]:.2f} to {ratios[-1]:.2f}"
-    yield (
-        what,
-        f"{median(mine):.1f} s, {median(ratios):.2f} × {peer} ({median(theirs):.1f} s; {spread})",
-        f"{must} ×",
-        f"{goal} ×",
-    )
+    took = f"{median(mine):.1f} s, {median(ratios):.2f} × {peer} ({median(theirs):.1f} s; {spread})"
+    return what, took, must, goal
 
 
-def idle_memory(database: Database) -> float:
-    """The peak of a process that does all that an import does, for one row."""
-    return import_file(database, sample(1))[0].peak_mb
-
-
-def empty(database: Database) -> None:
+def truncated(database: Database) -> Database:
+    """Return the PostgreSQL database with empty tables."""
     database.execute(
         "TRUNCATE segments_segment, segments_change, segments_changesetchannel, segments_changeset, "
-        "imports_importrowerror, imports_importchannel, imports_importjob CASCADE"
+        "segments_searchtext, imports_importrowerror, imports_importchannel, imports_importjob CASCADE"
     )
     database.execute("UPDATE channels_channel SET segment_count = 0")
     database.execute("CHECKPOINT")
+    return database
 
 
 def psql(database: Database, command: str) -> Ran:
+    """Run one command of psql."""
     return run(["psql", "-q", "-v", "ON_ERROR_STOP=1", database.url, "-c", command], database.environment)
+
+
+def python(database: Database, code: str, values: Path) -> Ran:
+    """Run lines of Python with SQLite's file and that of the values."""
+    file = database.data / "bench.sqlite3"
+    return run([sys.executable, "-c", code, str(file), str(values)], database.environment)
+
+
+POSTGRESQL = Side(
+    "PostgreSQL",
+    "\\copy",
+    postgresql,
+    truncated,
+    lambda database, values: psql(database, f"\\copy ({VALUES}) TO '{values}'"),
+    lambda database, values: psql(database, f"\\copy segments_segment ({COLUMNS}) FROM '{values}'").seconds,
+    "≤ 1.2 ×",
+    ("≤ 0.6 ×", "≤ 0.4 ×"),
+)
+SQLITE = Side(
+    "SQLite",
+    "executemany",
+    sqlite,
+    lambda _: sqlite(),
+    lambda database, values: python(database, KEEP, values),
+    lambda database, values: float(python(database, EXECUTEMANY, values).output),
+    "≤ 1.3 ×",
+    ("≤ 1.2 ×", "≤ 0.9 ×"),
+)
