@@ -5,6 +5,7 @@ segment of a form goes through `edit`. Each change is a ChangeSet and can be und
 """
 
 from segments.changes.apply import Result, apply
+from segments.changes.bulk import add_to, adding_to, delete_all, set_active_all
 from segments.changes.edit import EditedMeanwhile, IdentityTaken, add, delete, edit, set_active
 from segments.changes.lock import ChannelBusy
 from segments.changes.plan import Counts, Plan, PlannedRow, Rule, plan
@@ -34,13 +35,17 @@ __all__ = [
     "UndoPlan",
     "UndoRow",
     "add",
+    "add_to",
+    "adding_to",
     "apply",
     "apply_sync",
     "delete",
+    "delete_all",
     "edit",
     "plan",
     "plan_sync",
     "set_active",
+    "set_active_all",
     "stage",
     "stage_sync",
     "undo",

@@ -56,7 +56,7 @@ INSERT = """
     INSERT INTO segments_segment (channel_id, name, segment_id, link, active, source, identity_key, name_key, id_key,
         klaviyo_kind, created_in_id, created_line, last_change_id, updated_at)
     SELECT %(channel)s, s.name, s.segment_id, s.link, COALESCE(s.active, TRUE), %(source)s, s.key, s.name_key, s.id_key,
-        '', %(change_set)s, s.line, %(change_set)s, %(now)s
+        '', %(change_set)s, CASE WHEN %(source)s = 'csv' THEN s.line END, %(change_set)s, %(now)s
     FROM aa_stage s
     WHERE NOT EXISTS (SELECT 1 FROM aa_plan p WHERE p.line = s.line)
 """
@@ -80,16 +80,17 @@ def apply(
     source: Source,
     by: By,
     label: str = "",
+    wait: int | None = None,
     report: Callable[[Channel, Plan], None] | None = None,
     finish: Callable[[Result], None] | None = None,
 ) -> Result:
-    """Write the staged rows into each of `channels`, as one change set in one transaction.
+    """Write the staged rows into each of `channels`, as one change set in one transaction; `wait` as for locked().
 
     `report` sees each channel's plan before it is written. `finish` runs as the last statement before
     the commit: whatever either raises rolls everything back. A violated constraint is a bug, and aborts.
     """
     channels = sorted(channels, key=lambda channel: channel.pk)
-    with locked(channels):
+    with locked(channels, wait):
         change_set = open_set(kind, by, label)
         result = Result(change_set, {})
         first_pk = last_key() + 1
