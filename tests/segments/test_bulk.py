@@ -55,7 +55,8 @@ def test_only_those_that_differ_are_switched(email: Channel, segments: list[Segm
     before = seen(email)
     done = changes.set_active_all(email.segments.search("vip"), email, False, By())
     assert counts(done) == {"updated": 4}
-    assert done and done.label == "Deactivated 4 segments"
+    assert done
+    assert done.label == "Deactivated 4 segments"
     assert not email.segments.search("vip").filter(active=True).exists()
     assert email.segments.filter(active=True).count() == 3
     assert Change.objects.filter(change_set=done, before_active=True, after_active=False).count() == 4
@@ -79,7 +80,8 @@ def test_all_that_were_deleted_come_back_as_they_were(email: Channel, segments: 
     assert done
     undone = changes.undo(done, By())
     assert seen(email) == before
-    assert undone and counts(changes.undo(undone, By())) == {"deleted": 9}
+    assert undone
+    assert counts(changes.undo(undone, By())) == {"deleted": 9}
     assert not email.segments.exists()
 
 
@@ -87,7 +89,8 @@ def test_an_undo_keeps_what_was_changed_since(email: Channel, segments: list[Seg
     done = changes.set_active_all(email.segments.filter(pk__in=[segments[1].pk, segments[2].pk]), email, False, By())
     segments[1].refresh_from_db()
     changes.set_active(segments[1], True, By())
-    assert done and counts(changes.undo(done, By())) == {"updated": 1, "kept": 1}
+    assert done
+    assert counts(changes.undo(done, By())) == {"updated": 1, "kept": 1}
 
 
 def test_adding_says_first_what_is_already_there(email: Channel, sms: Channel, segments: list[Segment]) -> None:
