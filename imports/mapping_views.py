@@ -17,6 +17,7 @@ from accessaudience.htmx import wants_fragment
 from accessaudience.roles import MARKETER, role_required
 from imports.mapping_form import MappingForm
 from imports.matching import check_again, peek_as, peek_at, set_aside
+from imports.matching import discard as discard_upload
 from imports.matching import start as start_import
 from imports.models import ImportJob
 from imports.preview import Preview
@@ -71,6 +72,21 @@ def stop(request: HttpRequest, pk: UUID) -> HttpResponse:
     job = _import(pk)
     set_aside(job)
     return redirect("imports:mapping", job.pk)
+
+
+@require_POST
+@role_required(MARKETER)
+def discard(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Delete an upload that nobody has started to import; sent twice, it is gone once."""
+    job = ImportJob.objects.filter(pk=pk).first()
+    if job is None:
+        messages.info(request, "This upload is no longer here.")
+    elif job.is_matching and discard_upload(job):
+        messages.success(request, f"“{job.file_name}” is discarded. Nothing of it was imported.")
+    else:
+        messages.error(request, "It was too late to discard this upload: its import has been started.")
+        return redirect("imports:detail", pk)
+    return redirect("imports:list")
 
 
 @require_POST

@@ -5,13 +5,16 @@ same, checked anew: at once where the file is small, else by a worker. Each step
 UPDATE, so that of many tabs and impatient clicks one wins. Must not know: requests, forms.
 """
 
+from functools import partial
 from typing import Any
 
 from django.conf import settings
 from django.core.files.storage import default_storage
+from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from imports import stored
 from imports.models import ImportJob
 from imports.peek import Peek
 from imports.reader import Limits
@@ -59,6 +62,17 @@ def set_aside(job: ImportJob, **changes: Any) -> None:
     """Note `changes` and end any check: what has been chosen cannot be checked, or need not be."""
     if not job.transition(Status.UPLOADED, of=OPEN, given=NOT_STARTED, goal=CHECK, message="", code="", **changes):
         job.refresh_from_db()
+
+
+def discard(job: ImportJob) -> bool:
+    """Delete an import that nobody has started, and its files; False if somebody was first."""
+    with transaction.atomic():
+        # Moved on before it goes: a check of it loses its lease, and writes no more.
+        if not job.transition(Status.CANCELLED, of=OPEN, given=NOT_STARTED):
+            return False
+        transaction.on_commit(partial(stored.remove_all, job.pk), robust=True)  # what stays, retention deletes
+        ImportJob.objects.filter(pk=job.pk).delete()
+    return True
 
 
 def start(job: ImportJob, user: Person) -> bool:

@@ -1,5 +1,6 @@
 """An upload and what became of it. The pipeline itself is imports.importer."""
 
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django.db import models
@@ -28,6 +29,20 @@ class ImportJobQuerySet(models.QuerySet["ImportJob"]):
     def _undo(self) -> models.Exists:
         """A change set that is undone, as Activity tells it."""
         return models.Exists(ChangeSet.objects.filter(is_undone(), pk=models.OuterRef("change_set")))
+
+    def to_look_at(self, ended_since: datetime, waiting_since: datetime) -> "ImportJobQuerySet":
+        """Those that failed or left rows out lately and were not dismissed, and those that wait for long.
+
+        Each with its `errors` in all channels, `counted_in` how many, and whether it is `undone`.
+        """
+        errors = ImportChannel.objects.filter(job=models.OuterRef("pk"), errors__gt=0).order_by().values("job")
+        ended = models.Q(status=Status.FAILED) | models.Q(models.Exists(errors), status=Status.DONE)
+        ended &= models.Q(finished_at__gte=ended_since, dismissed_at=None)
+        return self.filter(ended | models.Q(status=Status.WAITING, created_at__lt=waiting_since)).annotate(
+            undone=self._undo(),
+            errors=models.Subquery(errors.annotate(n=models.Sum("errors")).values("n")),
+            counted_in=models.Subquery(errors.annotate(n=models.Count("pk")).values("n")),
+        )
 
     def with_errors(self) -> "ImportJobQuerySet":
         """Those that left out rows with errors."""
@@ -74,6 +89,9 @@ class ImportJob(Job):
     blank = models.PositiveIntegerField(default=0)
     warnings: "models.JSONField[Any, Any]" = models.JSONField(default=list, help_text="[{code, message}]")
     error_line = models.PositiveIntegerField(null=True, blank=True)
+    dismissed_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When somebody had seen enough of it on the overview."
+    )
     change_set = models.ForeignKey(ChangeSet, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
 
     objects = ImportJobQuerySet.as_manager()
@@ -142,6 +160,11 @@ class ImportJob(Job):
     def has_error_file(self) -> bool:
         """Whether its rows with errors can be downloaded: they are kept as long as the file itself."""
         return bool(self.file and self.totals["errors"])
+
+    @property
+    def changed_nothing(self) -> bool:
+        """Whether all that could be imported was there already."""
+        return bool(self.totals["unchanged"] and not self.totals["created"] and not self.totals["updated"])
 
     @property
     def leaves_rows_out(self) -> bool:

@@ -15,6 +15,7 @@ from django.core.files.storage import default_storage
 from django.db.models import Q
 from django.utils import timezone
 
+from imports import stored
 from imports.models import ImportJob
 from jobs.models import ENDED, Status
 
@@ -42,7 +43,7 @@ def remove_old_files() -> int:
         ):
             continue  # somebody goes on with it at this very moment
         if job.status in ENDED:
-            _remove(job.pk)
+            stored.remove_all(job.pk)
             ImportJob.objects.filter(pk=job.pk).update(file="")
             removed += 1
     removed += _remove_of_nobody(before)
@@ -59,9 +60,9 @@ def _remove_of_nobody(before: datetime) -> int:
     for name in _folders():
         if name in known:
             continue
-        times = [default_storage.get_modified_time(path) for path in _files(name)]
+        times = [default_storage.get_modified_time(path) for path in stored.files_of(name)]
         if times and max(times) < before:  # an empty one is just being filled
-            _remove(name)
+            stored.remove_all(name)
             removed += 1
     return removed
 
@@ -85,17 +86,3 @@ def _folders() -> list[UUID]:
         except ValueError:
             continue
     return found
-
-
-def _files(job: UUID) -> list[str]:
-    folder = f"{FOLDER}/{job}"
-    return [f"{folder}/{name}" for name in default_storage.listdir(folder)[1]]
-
-
-def _remove(job: UUID) -> None:
-    folder = f"{FOLDER}/{job}"
-    if not default_storage.exists(folder):
-        return
-    for path in _files(job):
-        default_storage.delete(path)
-    default_storage.delete(folder)

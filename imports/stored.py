@@ -6,6 +6,7 @@ Django's, whose files are written once and read. Must not know: what is in them.
 
 from contextlib import suppress
 from typing import IO, BinaryIO, cast
+from uuid import UUID
 
 from django.core.files import File
 from django.core.files.storage import default_storage
@@ -33,6 +34,19 @@ def replace(job: ImportJob, name: str, content: IO[bytes]) -> None:
 def remove(job: ImportJob, name: str) -> None:
     """Delete the job's file `name`, if it is there."""
     default_storage.delete(name_of(job, name))
+
+
+def files_of(job: UUID) -> list[str]:
+    """Return the names of all that is stored of an import."""
+    folder = f"imports/{job}"
+    return [f"{folder}/{name}" for name in default_storage.listdir(folder)[1]] if default_storage.exists(folder) else []
+
+
+def remove_all(job: UUID) -> None:
+    """Delete all that is stored of an import, and its folder."""
+    for name in files_of(job):
+        default_storage.delete(name)
+    default_storage.delete(f"imports/{job}")
 
 
 def remove_written(job: ImportJob, files: str) -> None:

@@ -12,6 +12,8 @@ of_import = [
     path("mapping/stop/", mapping_views.stop, name="stop"),
     path("start/", mapping_views.start, name="start"),
     path("cancel/", views.cancel, name="cancel"),
+    path("discard/", mapping_views.discard, name="discard"),
+    path("dismiss/", views.dismiss, name="dismiss"),
     path("errors.csv", views.errors, name="errors"),
 ]
 

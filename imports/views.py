@@ -14,6 +14,7 @@ from django.core.files.storage import default_storage
 from django.core.paginator import Paginator
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -148,6 +149,14 @@ def cancel(request: HttpRequest, pk: UUID) -> HttpResponse:
     if not request_cancel(job):
         messages.error(request, "It was too late to cancel this import. You can undo it instead.")
     return redirect("imports:detail", job.pk)
+
+
+@require_POST
+@role_required(MARKETER)
+def dismiss(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Show an import on the overview no longer: somebody has seen what was wrong with it."""
+    ImportJob.objects.filter(pk=_import(pk).pk, dismissed_at=None).update(dismissed_at=timezone.now())
+    return redirect("overview")
 
 
 @require_safe

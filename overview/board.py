@@ -7,9 +7,9 @@ whose work is bounded however large a channel is. Must not know: requests.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from django.db.models import Count, OuterRef, Q, Subquery, Sum
+from django.db.models import Count, OuterRef, Subquery
 from django.utils import timezone
 
 from channels.models import Channel
@@ -17,7 +17,7 @@ from imports.models import ImportJob
 from integrations.models import SyncJob
 from jobs.models import Status
 from jobs.presence import worker_missing
-from segments.activity import for_pages
+from segments.activity import page_of
 from segments.deeds import Deed
 from segments.models import ChangeSet, Segment, Source
 
@@ -76,8 +76,8 @@ def _shares(counts: dict[str, int]) -> Iterable[Share]:
 
 
 def lately() -> list[Deed]:
-    """Return the newest change sets, as Activity tells of them: two queries."""
-    return [Deed(each, list(each.channels.all())) for each in for_pages(ChangeSet.objects.all())[:LATELY]]
+    """Return the newest change sets, as Activity tells of them: three queries."""
+    return page_of(ChangeSet.objects.all(), size=LATELY).deeds
 
 
 class Attention(NamedTuple):
@@ -95,19 +95,13 @@ class Attention(NamedTuple):
 def attention(channels: Iterable[Channel]) -> Attention:
     """Return the last days' imports that failed or left rows out, and whether one waits for a missing worker."""
     now = timezone.now()
-    recent = Q(finished_at__gte=now - ATTENTION_FOR)
-    jobs = (
-        ImportJob.objects.filter(
-            (recent & Q(status=Status.FAILED))
-            | (recent & Q(status=Status.DONE, targets__errors__gt=0))
-            | Q(status=Status.WAITING, created_at__lt=now - WAITS_TOO_LONG)
-        )
-        .annotate(errors=Sum("targets__errors"))
-        .only("id", "status", "file_name", "message", "created_at")
+    jobs: Any = (
+        ImportJob.objects.to_look_at(now - ATTENTION_FOR, now - WAITS_TOO_LONG)
+        .only("id", "status", "file_name", "message", "finished_at")
         .order_by("-created_at")[:20]
     )
-    of = {status: [job for job in jobs if job.status == status] for status in (Status.FAILED, Status.DONE)}
-    waiting = any(job.status == Status.WAITING for job in jobs)
+    of = {status: [job for job in jobs if job.status == status and not job.undone] for status in Status}
+    waiting = bool(of[Status.WAITING])
     return Attention(of[Status.FAILED][:3], of[Status.DONE][:3], stuck_syncs(channels), waiting and worker_missing())
 
 

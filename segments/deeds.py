@@ -59,6 +59,18 @@ TITLES: dict[str, str] = {
 }
 
 
+def named(change_set: ChangeSet) -> str:
+    """Return what a change set is called within a sentence: the deletion of “VIP”, the import of shop.csv."""
+    label = change_set.label
+    return f"the {NOUNS[change_set.kind]} of {label if change_set.kind in OF_MANY else f'“{label}”'}"
+
+
+def left_out(errors: int, skipped: int) -> str:
+    """Return in words which rows of a file or a sync became no segment."""
+    parts = [f"{errors:,} row{'s' if errors > 1 else ''} with errors left out"] if errors else []
+    return ", ".join([*parts, f"{skipped:,} skipped"] if skipped else parts)
+
+
 @dataclass(frozen=True)
 class Deed:
     """One change set as the pages tell of it.
@@ -91,9 +103,7 @@ class Deed:
         if kind == ChangeSet.Kind.STATUS and self.change:
             return f"{'Activated' if self.change.after_active else 'Deactivated'} “{self.change.after_name}”"
         if kind == ChangeSet.Kind.UNDO and self.change_set.undoes:
-            undone = self.change_set.undoes
-            named = undone.label if undone.kind in OF_MANY else f"“{undone.label}”"
-            return f"Undid the {NOUNS[undone.kind]} of {named}"
+            return f"Undid {named(self.change_set.undoes)}"
         return TITLES[kind].format(label)
 
     @property
@@ -112,13 +122,11 @@ class Deed:
 
     @property
     def _left_out(self) -> str:
-        errors, skipped = self.total("errors"), self.total("skipped")
-        parts = []
-        if errors:
-            parts.append(f"{errors:,} row{'s' if errors > 1 else ''} with errors left out")
-        if skipped:
-            parts.append(f"{skipped:,} skipped")
-        return ", ".join(parts)
+        """Of several channels each by its name: a row is counted once in each."""
+        told = [(counts.channel.name, left_out(counts.errors, counts.skipped)) for counts in self.channels]
+        if len(told) == 1:
+            return told[0][1]
+        return " · ".join(f"{name}: {words}" for name, words in told if words)
 
     @property
     def counts(self) -> Iterator[tuple[int, str]]:

@@ -10,12 +10,13 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.text import capfirst
 from django.views.decorators.http import require_http_methods
 
 from accessaudience.roles import MARKETER, role_required
 from segments import changes
 from segments.change_views import by, own_url, tell
-from segments.deeds import NOUNS
+from segments.deeds import NOUNS, named
 from segments.forms import UndoForm
 from segments.history import Difference, differences
 from segments.models import ChangeSet
@@ -56,7 +57,7 @@ def undo_now(request: HttpRequest, change_set: ChangeSet, form: UndoForm) -> Non
         pass
     else:
         if undone:
-            tell(request, f"Undone: {change_set}", undone)
+            tell(request, f"{capfirst(named(change_set))} is undone.", undone)
         else:
             messages.warning(request, NOTHING_LEFT)
 

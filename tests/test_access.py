@@ -88,6 +88,8 @@ EXPECTED = {
     "imports:stop": posts(MARKETER, "upload", sent=302),
     "imports:start": posts(MARKETER, "upload", sent=302),
     "imports:cancel": posts(MARKETER, "ended", sent=302),
+    "imports:discard": posts(MARKETER, "upload", sent=302),
+    "imports:dismiss": posts(MARKETER, "ended", sent=302),
     "imports:detail": reads(VIEWER, "ended"),
     "imports:errors": reads(VIEWER, "ended"),
     "integrations:list": reads(ADMIN),

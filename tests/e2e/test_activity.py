@@ -52,7 +52,7 @@ def test_a_deletion_is_undone_from_the_list_and_that_can_be_undone(page: Page, s
     expect(page).to_have_url(re.compile(r"/activity/\?kind=deletes$"))
     expect(page.locator("#activity").get_by_text("Undone")).to_be_visible()
     toast = page.get_by_role("region", name="Messages")
-    expect(toast).to_contain_text("Undone: Deleted: Gone")
+    expect(toast).to_contain_text("The deletion of “Gone” is undone.")
     page.goto("/activity/?kind=undo")
     expect(page.get_by_role("link", name="Undid the deletion of “Gone”", exact=True)).to_be_visible()
 

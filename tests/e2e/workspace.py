@@ -314,6 +314,8 @@ NO_PAGE = {  # answers no GET, or not with a page
     "imports:start",
     "imports:stop",
     "imports:cancel",
+    "imports:discard",
+    "imports:dismiss",
     "imports:errors",
     "health_live",
     "health_ready",

@@ -235,7 +235,7 @@ def test_result_that_differs_from_the_check_is_said(
     work()
     text = text_of(as_marketer.get(url(made)))
     assert "Segments were changed between the check and the import" in text
-    assert "Everything in the file is there already." in text
+    assert "Nothing changed: the row is already there" in text
 
 
 def test_same_file_again_changes_nothing(as_marketer: Client, imported: Callable[..., ImportJob]) -> None:

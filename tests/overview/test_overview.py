@@ -14,7 +14,7 @@ from jobs.models import Status, WorkerSeen
 from overview import board
 from people.models import Person
 from segments import changes
-from segments.models import ChangeSet, Source
+from segments.models import ChangeSet, Segment, Source
 from segments.values import SegmentValues
 
 pytestmark = pytest.mark.django_db
@@ -124,3 +124,44 @@ def test_the_overview_costs_the_same_at_one_row_and_at_many(as_viewer: Client, e
         job = ImportJob.objects.create(file_name=f"{each}.csv", status=Status.DONE, finished_at=timezone.now())
         ImportChannel.objects.create(job=job, channel=email, errors=1)
     assert queries() == one <= 8
+
+
+@pytest.fixture
+def left_out(email: Channel) -> ImportJob:
+    """An import that left out a row."""
+    job = ImportJob.objects.create(file_name="shop.csv", status=Status.DONE, finished_at=timezone.now())
+    ImportChannel.objects.create(job=job, channel=email, created=3, errors=1)
+    return job
+
+
+def test_an_import_that_is_undone_needs_no_attention(as_viewer: Client, email: Channel, left_out: ImportJob) -> None:
+    left_out.change_set = fill(email, 3, changes.By())
+    left_out.save()
+    assert "Needs your attention" in text(as_viewer)
+    changes.undo(left_out.change_set, changes.By())
+    assert "Needs your attention" not in text(as_viewer)
+
+
+def test_what_was_seen_is_dismissed_for_everybody(as_viewer: Client, as_marketer: Client, left_out: ImportJob) -> None:
+    path = f"/data/imports/{left_out.pk}/dismiss/"
+    assert path not in text(as_viewer)
+    assert f'<form method="post" action="{path}">' in text(as_marketer)
+    for _ in range(2):
+        assert as_marketer.post(path)["Location"] == "/"
+    assert "Needs your attention" not in text(as_viewer)
+
+
+def test_an_import_into_several_channels_is_one_line_that_says_so(as_viewer: Client, left_out: ImportJob) -> None:
+    ImportChannel.objects.create(job=left_out, channel=Channel.objects.get(slug="sms"), errors=1)
+    page = text(as_viewer)
+    assert page.count("shop.csv had errors") == 1
+    assert "<b>2 rows</b> of shop.csv had errors and were not imported (in 2 channels together)." in page
+
+
+def test_an_edit_is_told_in_the_words_of_activity(as_viewer: Client, email: Channel) -> None:
+    segment = changes.add(email, SegmentValues("VIPs"), changes.By())
+    changes.edit(segment, SegmentValues("VIP"), changes.By())
+    changes.set_active(Segment.objects.get(pk=segment.pk), False, changes.By())
+    for page in (text(as_viewer), " ".join(as_viewer.get("/activity/").content.decode().split())):
+        assert "Renamed “VIP”" in page
+        assert "Deactivated “VIP”" in page

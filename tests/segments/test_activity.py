@@ -17,7 +17,7 @@ from imports.models import ImportJob
 from people.models import Person
 from segments import changes
 from segments.activity import PAGE, is_undone, page_of
-from segments.models import ChangeSet, Segment, Source
+from segments.models import ChangeSet, ChangeSetChannel, Segment, Source
 from segments.values import SegmentValues
 from tests.factories import SegmentFactory
 
@@ -87,6 +87,15 @@ def test_an_import_says_what_it_left_out(as_viewer: Client) -> None:
     html = as_viewer.get(ACTIVITY).content.decode()
     assert "1,200 rows with errors left out, 1 skipped" in html
     assert "<b>2</b> created" in html
+
+
+def test_an_import_into_several_channels_says_what_each_left_out(as_viewer: Client) -> None:
+    made = imported("A")
+    made.channels.update(errors=2, skipped=1)
+    ChangeSetChannel.objects.create(change_set=made, channel=Channel.objects.get(slug="meta"), errors=1)
+    ChangeSetChannel.objects.create(change_set=made, channel=Channel.objects.get(slug="sms"))
+    html = as_viewer.get(ACTIVITY).content.decode()
+    assert "Email: 2 rows with errors left out, 1 skipped · Meta: 1 row with errors left out<" in html
 
 
 def test_lines_lead_to_the_import_the_segment_or_the_change_itself(as_viewer: Client, email: Channel) -> None:

@@ -127,7 +127,7 @@ def test_message_about_one_segment_undoes_at_once(as_marketer: Client) -> None:
     response = as_marketer.post(url(change_set), {"next": f"{LIST}?q=v"})
     assert (response.status_code, response["Location"]) == (302, f"{LIST}?q=v")
     assert Segment.objects.get().pk == segment.pk
-    assert "Undone: Deleted: VIP" in as_marketer.get(LIST).content.decode()
+    assert "The deletion of “VIP” is undone." in as_marketer.get(LIST).content.decode()
 
 
 def test_change_of_many_segments_asks_first(as_marketer: Client) -> None:
