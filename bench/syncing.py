@@ -11,26 +11,33 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
-from machine import ROOT, Database, Ran, median, run, sqlite
+from machine import ROOT, Database, median, run, sqlite
 
 sys.path.insert(0, str(ROOT))
 
-from tests.klaviyo.fake import FakeKlaviyo  # noqa: E402
+from tests.klaviyo.fake import FakeKlaviyo  # noqa: E402  # found by the line above
 
 Line = tuple[str, str, str, str]  # what, measured, must, goal
 PAGE_SECONDS = 0.2
 LONGER = 0.6  # of all objects are segments
+OPEN = "SELECT count(*) FROM integrations_syncjob WHERE status IN ('waiting', 'running')"
+START = """
+from channels.models import Channel
+from integrations.starting import start
+from segments.models import ChangeSet
+start(Channel.objects.get(slug="{slug}"), None, via=ChangeSet.Via.COMMAND)
+"""
 
 
 def of_klaviyo(rounds: int, rows: int) -> Iterator[Line]:
-    """A sync into an empty channel, and the same again; requests; memory above a sync of one object."""
+    """A sync into an empty channel by the command, the same again, and one by a worker that runs; requests; memory."""
     rows = min(rows, 1_000)
-    firsts, agains, walks, requests, peaks = [], [], [], [], []
-    with klaviyo(1) as fake:
-        database = connected(fake)
-        idle = sync(database, fake)[0].peak_mb
+    walks: list[float] = []
+    taken: dict[str, list[float]] = {"": [], ", again": [], ", by a worker that runs": []}
+    requests, peaks = [], []
     with klaviyo(rows) as fake:
         for number in range(rounds):
             database = connected(fake)
@@ -38,20 +45,20 @@ def of_klaviyo(rounds: int, rows: int) -> Iterator[Line]:
                 if turn == "walk":
                     walks.append(walk(fake))
                     continue
-                fake.requests.clear()
-                ran, seconds = sync(database, fake)
-                requests.append(len(fake.requests))
-                firsts.append(seconds)
-                again, seconds = sync(database, fake)
-                agains.append(seconds)
-                peaks.append(max(ran.peak_mb, again.peak_mb))
+                for name in ("", ", again"):
+                    fake.requests.clear()
+                    taken[name].append(sync(database, fake))
+                    requests.append(len(fake.requests))
+                seconds, above_idle = sync_by_worker(database, fake)
+                taken[", by a worker that runs"].append(seconds)
+                peaks.append(above_idle)
     what = f"Sync of {rows:,} at {PAGE_SECONDS * 1000:.0f} ms a page"
-    for name, mine in ((what, firsts), (f"{what}, again", agains)):
+    for name, mine in taken.items():
         ratios = [one / other for one, other in zip(mine, walks, strict=True)]
         measured = f"{median(mine):.2f} s, {median(ratios):.3f} × the longer walk ({median(walks):.2f} s)"
-        yield name, measured, "≤ 1.15 ×", "≤ 1.05 ×"
+        yield what + name, measured, "≤ 1.15 ×", "≤ 1.05 ×"
     yield f"{what}, requests", str(max(requests)), "≤ 102", "≤ 102"
-    yield f"{what}, memory above a sync of one", f"{max(peaks) - idle:.0f} MB", "≤ 64 MB", "≤ 32 MB"
+    yield f"{what}, memory of the worker above idle", f"{max(peaks):.0f} MB", "≤ 64 MB", "≤ 32 MB"
 
 
 @contextmanager
@@ -78,17 +85,48 @@ def connected(fake: FakeKlaviyo) -> Database:
     return database
 
 
-def sync(database: Database, fake: FakeKlaviyo) -> tuple[Ran, float]:
-    """Sync into Email; return the process, and the seconds from the job's start to its end."""
+def sync(database: Database, fake: FakeKlaviyo) -> float:
+    """Sync into Email by the command; return the seconds from the job's start to its end."""
     command = [sys.executable, str(ROOT / "manage.py"), "sync_klaviyo", "--channel", "email", "--json"]
     ran = run(command, database.environment | {"KLAVIYO_API_BASE_URL": fake.url})
     told = json.loads(ran.output)
     assert told["status"] == "done", told
+    return seconds_of_newest(database)
+
+
+def sync_by_worker(database: Database, fake: FakeKlaviyo) -> tuple[float, float]:
+    """Sync into SMS, then into Meta, by one worker; return the second's seconds, and the worker's MB above idle."""
+    environment = database.environment | {"KLAVIYO_API_BASE_URL": fake.url}
+    command = [sys.executable, str(ROOT / "manage.py"), "worker"]
+    silent = subprocess.DEVNULL
+    with subprocess.Popen(command, env=environment, cwd=ROOT, stdout=silent, stderr=silent) as worker:
+        while database.execute("SELECT count(*) FROM jobs_workerseen") == [(0,)]:
+            time.sleep(0.1)
+        idle = peak_mb(worker.pid)
+        for slug in ("sms", "meta"):
+            database.manage("shell", "-c", START.format(slug=slug))
+            while database.execute(OPEN) != [(0,)]:
+                time.sleep(0.1)
+        above_idle = peak_mb(worker.pid) - idle
+        worker.terminate()
+    return seconds_of_newest(database), above_idle
+
+
+def peak_mb(pid: int) -> float:
+    """Return the most memory that a running process has had, in MB (Linux: VmHWM)."""
+    for line in Path(f"/proc/{pid}/status").read_text("ascii").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    raise RuntimeError(f"The kernel tells no VmHWM of process {pid}.")
+
+
+def seconds_of_newest(database: Database) -> float:
+    """Return the seconds that the newest sync took, from its start to its end."""
     rows = database.execute(
         "SELECT (julianday(finished_at) - julianday(started_at)) * 86400.0 FROM integrations_syncjob "
-        "ORDER BY created_at DESC LIMIT 1"
+        "WHERE status = 'done' ORDER BY created_at DESC LIMIT 1"
     )
-    return ran, float(str(rows[0][0]))
+    return float(str(rows[0][0]))
 
 
 def walk(fake: FakeKlaviyo) -> float:

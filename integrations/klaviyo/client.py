@@ -126,7 +126,7 @@ class Klaviyo:
         self._timeout = timeout
         self._stop = threading.Event()
         self._client = _client(key, base_url.rstrip("/"))
-        self._endpoints: dict[str, Callable[..., Any]] = {}  # by kind, each used by one thread
+        self._endpoints: dict[str, Callable[..., Any]] = {}  # by kind
         self._deadline = time.monotonic() + patience  # not counting the second that Klaviyo's client takes to load
 
     def connection(self) -> Connection:
@@ -153,7 +153,11 @@ class Klaviyo:
         walks = {SEGMENTS: _Walk(), LISTS: _Walk()}
         pool = ThreadPoolExecutor(max_workers=3, thread_name_prefix="klaviyo")
         try:
-            pending: set[Future[Any]] = {pool.submit(self._walk, kind, walk) for kind, walk in walks.items()}
+            pending: set[Future[Any]] = set()
+            for kind, walk in walks.items():  # while the first waits for its first page, the others are loaded
+                self._endpoint(kind)
+                pending.add(pool.submit(self._walk, kind, walk))
+            self._endpoint(ACCOUNTS)
             account = pool.submit(self._page, ACCOUNTS, None)
             pending.add(account)
             while pending:
@@ -236,7 +240,8 @@ class Klaviyo:
             error = _error_of(answer, kind, cursor)
             if error is None:
                 return _json(answer)
-            back_off = min(MAX_BACK_OFF, BACK_OFF * 2 ** (attempt - 1)) * random.uniform(0.75, 1.25)  # noqa: S311
+            scatter = random.uniform(0.75, 1.25)  # noqa: S311  # no secret: keeps clients from coming back together
+            back_off = min(MAX_BACK_OFF, BACK_OFF * 2 ** (attempt - 1)) * scatter
             pause = max(error.retry_after or 0.0, back_off)  # "after 0 seconds" for ever must not become a hail
             tired = attempt >= ATTEMPTS and error.code != "rate_limited"
             if error.permanent or tired or time.monotonic() + pause >= self._deadline:
@@ -249,7 +254,7 @@ class Klaviyo:
         from openapi_client.exceptions import ApiException
         from urllib3.exceptions import HTTPError
 
-        endpoint = self._endpoints.get(kind) or self._endpoints.setdefault(kind, _endpoint(self._client, kind))
+        endpoint = self._endpoint(kind)
         until = min(time.monotonic() + self._timeout, self._deadline)
         timeout = max(until - time.monotonic(), 0.1)
         paging: Json = {} if kind == ACCOUNTS else {"page_size": size, "sort": "id"}
@@ -269,11 +274,17 @@ class Klaviyo:
             answer = _Answer(fault=type(fault).__name__)
         return answer
 
+    def _endpoint(self, kind: str) -> Callable[..., Any]:
+        """Return Klaviyo's own function for one page of `kind`. The first time in a process that takes a while."""
+        if kind not in self._endpoints:
+            self._endpoints[kind] = _endpoint(self._client, kind)
+        return self._endpoints[kind]
+
     def __repr__(self) -> str:
         return f"<Klaviyo at {self._base.hostname}>"
 
 
-class _TooMuch(Exception):  # noqa: N818
+class _TooMuch(Exception):  # noqa: N818  # a state of affairs, which _ask tells as a fault
     """An answer that does not end, in time or in size."""
 
 
@@ -289,10 +300,7 @@ def _client(key: str, base_url: str) -> Any:
 
 
 def _endpoint(api: Any, kind: str) -> Callable[..., Any]:
-    """Return Klaviyo's own function for one page of `kind`, asking only for the fields that are needed.
-
-    Each kind's module takes a third of a second to load, so each walk loads its own while the others wait for pages.
-    """
+    """Return Klaviyo's own function for one page of `kind`, asking only for the fields that are needed."""
     if kind == ACCOUNTS:
         return partial(
             api.Accounts.get_accounts_without_preload_content,
