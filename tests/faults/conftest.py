@@ -30,12 +30,9 @@ PATIENCE = 300  # seconds after which something never comes; no measure of speed
 POSTGRESQL = connection.vendor == "postgresql"
 
 PRELUDE = """
-import csv, io, json, sys
+import json
 import django
 django.setup()
-from hashlib import sha256
-from django.core.files.base import ContentFile
-from django.core.files.storage import default_storage
 from django.test import Client
 from channels.models import Channel
 from imports.models import ImportJob
@@ -45,23 +42,7 @@ from people.models import Person
 from segments import changes, undoing
 from segments.models import ChangeSet, Segment, UndoJob
 from segments.values import SegmentValues
-"""
-# An import into Email, which has two of its segments under other names.
-QUEUE = """
-email = Channel.objects.get(slug="email")
-for number in (1, 2):
-    changes.add(email, SegmentValues(f"Old name {number}", f"id-{number}"), changes.By())
-text = io.StringIO()
-writer = csv.writer(text)
-writer.writerow(["Segment name", "Segment ID"])
-writer.writerows([f"Segment {number}", f"id-{number}"] for number in range(1, ROWS + 1))
-content = text.getvalue().encode()
-job = ImportJob(file_name="segments.csv", via="command", size=len(content), sha256=sha256(content).hexdigest())
-job.mapping = {"name": {"column": 1}, "segment_id": {"column": 2}, "link": {}, "active": {}}
-job.file = default_storage.save(f"imports/{job.pk}/upload", ContentFile(content))
-job.save()
-job.channels.set([email])
-print(job.pk)
+from tests.queued import queue_import
 """
 ASK = """
 person = Person.objects.filter(is_superuser=True).first() or Person.objects.create_superuser("a@example.com", "x")
@@ -163,7 +144,7 @@ class Installation:
 
     def queue(self) -> str:
         """Put an import into the queue, and return its primary key."""
-        return self.python(QUEUE)
+        return self.python('print(queue_import(ROWS, "email").pk)')
 
     def ask(self, path: str) -> str:
         """Return the page at `path`, as an Admin sees it."""

@@ -3,28 +3,22 @@
 Each test names the point at which a real worker process dies, or is paused, as jobs.points knows it.
 """
 
-import csv
-import io
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from hashlib import sha256
 from typing import Any, NamedTuple
 
 import pytest
 from django.conf import settings
-from django.core.files.base import ContentFile
-from django.core.files.storage import default_storage
 from django.db import connection
 
 from channels.models import Channel
 from imports.models import ImportJob
 from jobs.lease import Reaper
 from jobs.models import Job, Lane, Status
-from segments import changes
 from segments.models import Change, ChangeSet, Segment
-from segments.values import SegmentValues
+from tests.queued import queue_import
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.fault]
 
@@ -65,20 +59,7 @@ class Catalogue(NamedTuple):
 @pytest.fixture
 def job() -> ImportJob:
     """An import of 12,000 rows into Email, which has two of them under other names, and SMS."""
-    email = Channel.objects.get(slug="email")
-    for number in (1, 2):
-        changes.add(email, SegmentValues(f"Old name {number}", f"id-{number}"), changes.By())
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(["Segment name", "Segment ID"])
-    writer.writerows([f"Segment {number}", f"id-{number}"] for number in range(1, ROWS + 1))
-    content = text.getvalue().encode()
-    job = ImportJob(file_name="segments.csv", via="command", size=len(content), sha256=sha256(content).hexdigest())
-    job.mapping = {"name": {"column": 1}, "segment_id": {"column": 2}, "link": {}, "active": {}}
-    job.file = default_storage.save(f"imports/{job.pk}/upload", ContentFile(content))
-    job.save()
-    job.channels.set(Channel.objects.filter(slug__in=("email", "sms")))
-    return job
+    return queue_import(ROWS, "email", "sms")
 
 
 @pytest.fixture
@@ -182,24 +163,23 @@ def test_worker_paused_in_stage_past_its_lease_writes_nothing_when_it_wakes(job:
     assert_complete(job, before, attempt=2)
 
 
-if not settings.EMBEDDED:  # SQLite has no connection that could break
-
-    @pytest.mark.parametrize("point", ["stage:batch@2", "apply:written", "apply:before_commit"])
-    def test_worker_whose_connection_breaks_does_the_job_again(job: ImportJob, start: Start, point: str) -> None:
-        before = Catalogue.now()
-        worker = start("--drain", AA_KILL_AT=point, AA_KILL_WITH="SIGSTOP")
-        assert worker.stdout is not None
-        worker.stdout.readline()
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
-        worker.send_signal(signal.SIGCONT)
-        worker.wait(PATIENCE)
-        job.refresh_from_db()
-        assert (job.status, job.attempt) == (Status.WAITING, 1)
-        assert Catalogue.now() == before
-        ImportJob.objects.update(not_before=None)
-        assert start("--once").wait(PATIENCE) == 0
-        assert_complete(job, before, attempt=2)
+@pytest.mark.skipif(settings.EMBEDDED, reason="SQLite has no connection that could break")
+@pytest.mark.parametrize("point", ["stage:batch@2", "apply:written", "apply:before_commit"])
+def test_worker_whose_connection_breaks_does_the_job_again(job: ImportJob, start: Start, point: str) -> None:
+    before = Catalogue.now()
+    worker = start("--drain", AA_KILL_AT=point, AA_KILL_WITH="SIGSTOP")
+    assert worker.stdout is not None
+    worker.stdout.readline()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    worker.send_signal(signal.SIGCONT)
+    worker.wait(PATIENCE)
+    job.refresh_from_db()
+    assert (job.status, job.attempt) == (Status.WAITING, 1)
+    assert Catalogue.now() == before
+    ImportJob.objects.update(not_before=None)
+    assert start("--once").wait(PATIENCE) == 0
+    assert_complete(job, before, attempt=2)

@@ -6,8 +6,6 @@ their numbers, in other channels: the same segments and the same counts must com
 printed; AA_SEED gives one, AA_ROUNDS asks for more than one round.
 """
 
-import csv
-import io
 import os
 import random
 import signal
@@ -18,13 +16,10 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from hashlib import sha256
 from typing import Any
 
 import pytest
 from django.conf import settings
-from django.core.files.base import ContentFile
-from django.core.files.storage import default_storage
 from django.db import connection
 
 from channels.models import Channel
@@ -35,6 +30,7 @@ from segments import changes
 from segments.changes import Fetched
 from segments.models import Change, ChangeSet, Segment, Source
 from segments.values import SegmentValues
+from tests.queued import queue_rows
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.fault]
 
@@ -83,19 +79,8 @@ class Upload:
 
     def queue(self) -> ImportJob:
         """Store its file, and put it into the queue."""
-        text = io.StringIO()
-        writer = csv.writer(text)
-        writer.writerow(["Segment name", "Segment ID", "Link", "Active status"])
-        writer.writerows([*values[:3], "true" if values.active else "false"] for _, values in self.rows)
-        content = text.getvalue().encode()
-        job = ImportJob(file_name="segments.csv", via="command", size=len(content), sha256=sha256(content).hexdigest())
-        fields = ("name", "segment_id", "link", "active")
-        job.mapping = {field: {"column": number} for number, field in enumerate(fields, 1)}
-        job.on_duplicate = self.rule.value
-        job.file = default_storage.save(f"imports/{job.pk}/upload", ContentFile(content))
-        job.save()
-        job.channels.set(Channel.objects.filter(slug__in=self.slugs))
-        return job
+        rows = ([*values[:3], "true" if values.active else "false"] for _, values in self.rows)
+        return queue_rows(rows, *self.slugs, on_duplicate=self.rule.value)
 
 
 class Editor(threading.Thread):
