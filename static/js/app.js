@@ -12,8 +12,15 @@ function openDialog() {
   if (!dialog || dialog.matches(":modal")) return;
   dialog.removeAttribute("open");
   dialog.showModal();
+  placeToasts();
   const first = dialog.querySelector("[role=alert], [aria-invalid=true], [autofocus]");
   if (first) first.focus();
+}
+
+// What is outside a modal dialog can be neither seen above it nor used: messages go where one is open.
+function placeToasts() {
+  const place = panel?.querySelector("dialog:modal") ?? document.body;
+  if (toasts && toasts.parentElement !== place) place.append(toasts);
 }
 
 function isChanged(form) {
@@ -38,7 +45,14 @@ panel?.addEventListener(
   },
   true,
 );
-panel?.addEventListener("close", () => panel.replaceChildren(), true);
+panel?.addEventListener(
+  "close",
+  () => {
+    placeToasts(); // out of the dialog, which goes
+    panel.replaceChildren();
+  },
+  true,
+);
 panel?.addEventListener("click", (event) => {
   const closer = event.target.closest("[data-close]"); // a link back to the page, so that it works without this file
   const dialog = closer?.closest("dialog");
@@ -148,6 +162,7 @@ document.addEventListener("htmx:beforeSwap", (event) => {
     event.detail.shouldSwap = false;
     window.location.reload();
   }
+  if (event.detail.target === panel && toasts) document.body.append(toasts); // else the swap would take them away
 });
 document.addEventListener("htmx:afterSwap", openDialog);
 document.addEventListener("htmx:afterSettle", startToasts);

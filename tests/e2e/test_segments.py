@@ -152,6 +152,32 @@ def test_pages_turn_forwards_and_back(page: Page) -> None:
     expect(names(page)).to_have_count(60)
 
 
+def test_undo_of_a_message_can_be_used_while_a_dialog_is_open(page: Page, four: list[Segment]) -> None:
+    page.goto(LIST)
+    row(page, "Decaf buyers").get_by_role("switch").press("Space")
+    undo = toast(page, "“Decaf buyers” is now inactive").get_by_role("button", name="Undo")
+    expect(undo).to_be_visible()
+    page.get_by_role("link", name="Add segment").click()
+    panel = page.get_by_role("dialog", name="Add segment")
+    panel.get_by_role("button", name="Add segment", exact=True).click()
+    expect(panel.get_by_role("alert")).to_be_visible()  # shown anew, with what is wrong
+    undo.click()
+    expect(toast(page, "is undone")).to_be_visible()
+    assert Segment.objects.get(name="Decaf buyers").active
+
+
+def test_a_message_outlives_the_dialog_that_it_was_shown_in(page: Page, four: list[Segment]) -> None:
+    page.goto(LIST)
+    row(page, "Decaf buyers").get_by_role("switch").press("Space")
+    expect(toast(page, "is now inactive")).to_be_visible()
+    page.get_by_role("link", name="Add segment").click()
+    expect(page.get_by_role("dialog", name="Add segment")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog", name="Add segment")).to_be_hidden()
+    expect(page.get_by_role("link", name="Add segment")).to_be_focused()
+    expect(toast(page, "is now inactive")).to_be_visible()
+
+
 def test_switch_works_in_place_and_its_message_undoes_it(page: Page, four: list[Segment]) -> None:
     page.goto(LIST)
     switch = row(page, "Decaf buyers").get_by_role("switch")
