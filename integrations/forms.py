@@ -99,6 +99,13 @@ class ChannelSyncForm(forms.Form):
         widget=forms.Select(attrs={"class": "form-select"}),
         help_text="Changing the account stops the next sync and asks first.",
     )
+    bring = forms.ChoiceField(
+        choices=ChannelSync.Bring.choices,
+        required=False,
+        label="What to bring",
+        widget=forms.Select(attrs={"class": "form-select"}),
+        help_text="What is here already follows Klaviyo in any case.",
+    )
     automatic = forms.BooleanField(required=False)
     every_hours = forms.TypedChoiceField(
         choices=[(hours, f"{hours} hour{'' if hours == 1 else 's'}") for hours in HOURS],
@@ -114,8 +121,12 @@ class ChannelSyncForm(forms.Form):
         cleaned["rules"] = self.rules()
         if len(cleaned["rules"]) > MAX_RULES:
             raise ValidationError(f"Use at most {MAX_RULES} rules.", code="too_many_rules")
-        if cleaned.get("automatic") and not cleaned.get("account"):
-            self.add_error("account", "Choose the account that the schedule uses.")
+        if cleaned.get("automatic") and not cleaned.get("account") and "account" not in self.errors:
+            accounts = KlaviyoAccount.objects.connected()[:2]
+            if len(accounts) == 1:
+                cleaned["account"] = accounts[0]
+            else:
+                self.add_error("account", "Choose the account that the schedule uses.")
         return cleaned
 
     def rules(self) -> list[ArrivalRule]:
@@ -135,5 +146,6 @@ class ChannelSyncForm(forms.Form):
         if every_hours and not setting.every_hours:
             setting.started_at = timezone.now()  # the first comes after one interval, not at once
         setting.account, setting.every_hours = data["account"], every_hours
+        setting.bring = data["bring"] or ChannelSync.Bring.BOTH
         setting.rules = [rule._asdict() for rule in data["rules"]]
         setting.save()

@@ -82,8 +82,14 @@ class KlaviyoAccount(models.Model):
 class ChannelSync(models.Model):
     """What a channel takes from Klaviyo, and how often by itself."""
 
+    class Bring(models.TextChoices):
+        BOTH = "both", "Segments and lists"
+        SEGMENTS = "segments", "Segments only"
+        LISTS = "lists", "Lists only"
+
     channel = models.OneToOneField(Channel, on_delete=models.CASCADE, related_name="klaviyo")
     account = models.ForeignKey(KlaviyoAccount, null=True, blank=True, on_delete=models.SET_NULL)
+    bring = models.CharField(max_length=8, choices=Bring, default=Bring.BOTH, help_text="Of those not here yet.")
     every_hours = models.PositiveSmallIntegerField(default=0, help_text="0: only when somebody asks for it.")
     started_at = models.DateTimeField(null=True, editable=False, help_text="When the schedule last started a sync.")
     rules: "models.JSONField[Any, Any]" = models.JSONField(default=list, help_text="[{operator, text}]")
@@ -176,6 +182,14 @@ class SyncJob(Job):
     def by(self) -> str:
         """Who asked for it."""
         return str(self.user or self.get_via_display())
+
+    @property
+    def result(self) -> str:
+        """What came of it, in a few words."""
+        if self.status != Status.DONE:
+            return str(self.get_status_display())
+        numbers = ((self.created, "new"), (self.updated, "renamed"), (self.missing, "gone"), (self.errors, "errors"))
+        return ", ".join(f"{number:,} {word}" for number, word in numbers if number) or "no changes"
 
     def changes_on_failure(self, error: JobError) -> dict[str, Any]:
         """When Klaviyo answers again, beside what every job tells."""

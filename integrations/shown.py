@@ -3,6 +3,7 @@
 Goes in: a channel, or a sync. Comes out: what the templates show. Must not know: requests.
 """
 
+import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from channels.models import Channel
-from integrations.arrival import ArrivalRule, rule_for
+from integrations.arrival import CONTAINS, ArrivalRule, rule_for
 from integrations.models import OPEN, ChannelSync, KlaviyoAccount, SyncJob, SyncLine
 from jobs.models import Job, Status
 from jobs.presence import worker_missing
@@ -201,6 +202,14 @@ class Match(NamedTuple):
     rule: ArrivalRule
     here: bool
 
+    @property
+    def parts(self) -> tuple[str, str, str]:
+        """The name: what stands before what the rule looks for, that itself, and what comes after."""
+        found = re.search(re.escape(self.rule.text), self.name, re.IGNORECASE)
+        if self.rule.operator != CONTAINS or not found:
+            return self.name, "", ""
+        return self.name[: found.start()], found[0], self.name[found.end() :]
+
 
 def matches(channel: Channel, rules: list[ArrivalRule]) -> dict[str, Any]:
     """Return which names, of those known from Klaviyo, the rules match: those here, and those of the newest preview."""
@@ -218,6 +227,7 @@ def matches(channel: Channel, rules: list[ArrivalRule]) -> dict[str, Any]:
     return {
         "matched": found[:MATCHES_SHOWN],
         "matched_count": len(found),
+        "matches_most": len(found) * 2 > len(here | new),
         "names_known": len(here | new),
         "per_rule": [(rule, sum(rule.matches(name) for name in here | new)) for rule in rules],
     }

@@ -19,7 +19,7 @@ from django.utils import timezone
 from integrations.accounts import open_account
 from integrations.arrival import ArrivalRule, rule_for
 from integrations.klaviyo.client import LISTS, SEGMENTS, Account, Everything, KlaviyoError
-from integrations.klaviyo.parse import Unusable, parse
+from integrations.klaviyo.parse import KINDS, Found, Unusable, parse
 from integrations.models import ChannelSync, KlaviyoAccount, SyncError, SyncJob, SyncLine
 from integrations.secrets import Unreadable
 from jobs.lease import finish
@@ -32,6 +32,9 @@ from segments.models import ChangeSet, Segment
 LINES_KEPT = 10_000  # by name, for its page; the counts know them all
 ORDER = ("error", "missing", "updated", "created", "protected")  # of the lines; what is unchanged has none
 READING, MATCHING = "reading", "matching"
+# A channel may do without new lists, or without new segments. Both are read all the same: what is here goes on
+# following Klaviyo, and is gone only if it is gone there.
+LEFT_OUT: dict[str, str] = {ChannelSync.Bring.SEGMENTS: LISTS, ChannelSync.Bring.LISTS: SEGMENTS}
 
 
 class Question(Exception):  # noqa: N818  # a turn of events, not a fault
@@ -120,9 +123,13 @@ def read(job: SyncJob) -> Reading:
     reach("sync:fetched")
     setting = ChannelSync.objects.filter(channel=job.channel_id).first()
     reading = Reading(everything.account, [], [], setting.arrival_rules if setting else [])
+    left_out = LEFT_OUT.get(setting.bring if setting else "")
     for walk, objects in ((SEGMENTS, everything.segments), (LISTS, everything.lists)):
+        here = known_ids(job, KINDS[walk]) if walk == left_out else None
         for each in objects:
             found = parse(walk, each, settings.KLAVIYO_WEB_URL)
+            if here is not None and identity_of(found) not in here:
+                continue
             if isinstance(found, Unusable):
                 reading.unusable.append(found)
                 continue
@@ -130,6 +137,17 @@ def read(job: SyncJob) -> Reading:
             values = found.values._replace(active=not inactive)
             reading.fetched.append((len(reading.fetched) + 1, Fetched(values, found.kind, found.state)))
     return reading
+
+
+def known_ids(job: SyncJob, kind: str) -> set[str]:
+    """Return the Klaviyo IDs of the account's lists or segments that the channel has."""
+    here = Segment.objects.filter(channel=job.channel_id, klaviyo_account=job.account_id, klaviyo_kind=kind)
+    return {each for each in here.values_list("klaviyo_id", flat=True) if each}
+
+
+def identity_of(found: Found | Unusable) -> str:
+    """Return the Klaviyo ID of an object, as parse() found it."""
+    return found.id if isinstance(found, Unusable) else found.values.segment_id
 
 
 def fetch(job: SyncJob) -> Everything:

@@ -186,15 +186,17 @@ def channel(request: HttpRequest, slug: str) -> HttpResponse:
             return redirect("integrations:list")
         rules = form.rules()
     else:
-        initial = {"account": setting.account, "automatic": setting.every_hours > 0}
+        initial = {"account": setting.account, "bring": setting.bring, "automatic": setting.every_hours > 0}
         form = ChannelSyncForm(initial=initial | ({"every_hours": setting.every_hours} if setting.every_hours else {}))
         rules = setting.arrival_rules
     context = {
         "channel": setting.channel,
         "form": form,
+        "choices": [form["account"], form["bring"]],
         "operators": OPERATORS.items(),
         "rules": [*rules, *[ArrivalRule(CONTAINS, "")] * SPARE_RULES],
         "due": due_at(setting) if setting.pk else None,
+        "last": SyncJob.objects.syncs().filter(channel=setting.channel).select_related("channel").first(),
         **matches(setting.channel, rules),
     }
     status = 422 if form.is_bound else 200

@@ -130,6 +130,32 @@ def test_a_rule_changes_nothing_that_is_here_already(sync: Sync, klaviyo: FakeKl
     assert Segment.objects.get().active
 
 
+@pytest.mark.parametrize(("bring", "arrive"), [("both", {"A", "B"}), ("segments", {"A"}), ("lists", {"B"})])
+def test_a_channel_may_do_without_new_lists_or_new_segments(
+    sync: Sync, klaviyo: FakeKlaviyo, email: Channel, bring: str, arrive: set[str]
+) -> None:
+    ChannelSync.objects.create(channel=email, bring=bring)
+    klaviyo.add_segment("A", "VIP")
+    klaviyo.add_list("B", "News")
+    klaviyo.odd["lists"] = klaviyo.odd["segments"] = [None]
+    assert counts(sync()) == {"fetched": 2 * len(arrive), "created": len(arrive), "errors": len(arrive)}
+    assert set(Segment.objects.values_list("segment_id", flat=True)) == arrive
+
+
+def test_lists_that_are_here_follow_klaviyo_though_no_new_ones_are_brought(
+    sync: Sync, klaviyo: FakeKlaviyo, email: Channel
+) -> None:
+    klaviyo.add_many(1, 4)
+    sync()
+    ChannelSync.objects.create(channel=email, bring=ChannelSync.Bring.SEGMENTS)
+    klaviyo.add_list("L00000", "Renamed")
+    klaviyo.add_list("L00001", "x" * 300)
+    klaviyo.remove("L00003")
+    klaviyo.add_list("New", "New")
+    assert counts(sync()) == {"fetched": 4, "updated": 1, "unchanged": 2, "errors": 1, "missing": 1}
+    assert [each.segment_id for each in Segment.objects.filter(missing_since__isnull=False)] == ["L00003"]
+
+
 def test_undoing_a_sync_puts_everything_back(sync: Sync, klaviyo: FakeKlaviyo, whole_catalogue: Whole) -> None:
     klaviyo.add_many(5, 5)
     sync()

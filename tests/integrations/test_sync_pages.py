@@ -294,6 +294,7 @@ SETTINGS = "/integrations/klaviyo/channels/email/"
 def test_rules_and_schedule_are_kept(as_admin: Client, account: KlaviyoAccount) -> None:
     sent = {
         "account": account.pk,
+        "bring": "segments",
         "automatic": "on",
         "every_hours": "6",
         "operator": ["contains", "lacks", "contains", "evil"],
@@ -301,17 +302,37 @@ def test_rules_and_schedule_are_kept(as_admin: Client, account: KlaviyoAccount) 
     }
     assert as_admin.post(SETTINGS, sent).status_code == 302
     setting = ChannelSync.objects.get()
-    assert (setting.account, setting.every_hours) == (account, 6)
+    assert (setting.account, setting.bring, setting.every_hours) == (account, "segments", 6)
     assert setting.rules == [{"operator": "contains", "text": "SMS"}, {"operator": "lacks", "text": "Email"}]
     shown = text_of(as_admin.get(SETTINGS))
     assert 'value="SMS"' in shown
-    assert "Every 6 hours" in text_of(as_admin.get("/integrations/"))
+    assert '<option value="segments" selected>' in shown
+    shown = text_of(as_admin.get("/integrations/"))
+    assert "Every 6 hours" in shown
+    assert "Segments only" in shown
     as_admin.post(SETTINGS, {"account": account.pk, "every_hours": "6"})
     setting.refresh_from_db()
-    assert (setting.every_hours, setting.rules) == (0, [])
+    assert (setting.bring, setting.every_hours, setting.rules) == ("both", 0, [])
 
 
-def test_a_schedule_needs_an_account(as_admin: Client, account: KlaviyoAccount) -> None:
+def test_settings_say_what_the_last_sync_did(as_admin: Client, klaviyo: FakeKlaviyo, sync: Sync) -> None:
+    klaviyo.add_many(2, 0)
+    sync()
+    for path in (SETTINGS, "/integrations/"):
+        assert "just now</time>, 2 new</a>" in text_of(as_admin.get(path))
+    sync()
+    assert "just now</time>, no changes</a>" in text_of(as_admin.get(SETTINGS))
+
+
+def test_a_schedule_uses_the_only_account(as_admin: Client, account: KlaviyoAccount) -> None:
+    assert as_admin.post(SETTINGS, {"automatic": "on", "every_hours": "6"}).status_code == 302
+    assert ChannelSync.objects.get().account == account
+
+
+def test_a_schedule_needs_one_of_several_accounts(as_admin: Client, account: KlaviyoAccount) -> None:
+    other = KlaviyoAccount(account_id="Other1", name="Wholesale", organisation="Wholesale")
+    other.keep_key(account.key())
+    other.save()
     answer = as_admin.post(SETTINGS, {"automatic": "on", "every_hours": "6"})
     assert answer.status_code == 422
     assert "Choose the account that the schedule uses." in text_of(answer)
@@ -326,6 +347,7 @@ def test_the_rule_editor_shows_what_it_would_match(as_admin: Client, klaviyo: Fa
     answer = as_admin.post(f"{SETTINGS}matches/", {"operator": "contains", "text": "sms"}, headers=HTMX)
     shown = text_of(answer)
     assert "The rules match 2 of 3 names" in shown
-    assert shown.index("SMS – new") < shown.index("SMS – back in stock")
+    assert shown.index("</mark> – new") < shown.index("</mark> – back in stock")
+    assert "Matches most names" in shown
     assert "already here" in shown
     assert "arrives inactive" in shown
