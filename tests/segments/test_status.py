@@ -76,7 +76,7 @@ def test_busy_channel_leaves_the_switch_and_says_why(as_marketer: Client, monkey
     segment = SegmentFactory()
     monkeypatch.setattr(changes, "set_active", busy)
     html = as_marketer.post(url(segment), headers=in_row(segment)).content.decode()
-    assert "An import is being written here; try again in a moment." in html
+    assert "is being written here; try again in a moment." in html
     assert " checked" in html
 
 

@@ -164,7 +164,7 @@ def test_busy_channel_changes_nothing_and_says_why(as_marketer: Client, monkeypa
     change_set = changes.delete(SegmentFactory(), changes.By())
     monkeypatch.setattr(changes, "undo", busy)
     as_marketer.post(url(change_set))
-    assert "An import is being written here; try again in a moment." in as_marketer.get(LIST).content.decode()
+    assert "is being written here; try again in a moment." in as_marketer.get(LIST).content.decode()
 
 
 def test_only_marketers_undo(as_viewer: Client, client: Client) -> None:
