@@ -136,6 +136,8 @@ SESSION_IDLE_HOURS = env.number("SESSION_IDLE_HOURS", default=72)
 SESSION_DAYS = env.number("SESSION_DAYS", default=14)
 SESSION_COOKIE_AGE = SESSION_DAYS * 24 * 60 * 60
 
+ACCESS_LOG_DAYS = env.number("ACCESS_LOG_DAYS", default=365)
+
 # What processes share, so that tries to sign in are counted once: in the database, or in Redis.
 REDIS_URL = env.redis("REDIS_URL")
 _cache = "redis.RedisCache" if REDIS_URL else "db.DatabaseCache"

@@ -22,6 +22,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from channels.context import THEMES
+from people.audit import Kind, record
 from people.mfa import picture_of
 from people.sessions import device, end_others, is_phone, sessions_of
 
@@ -95,6 +96,7 @@ def end_session(request: HttpRequest, pk: int) -> HttpResponse:
     """Sign out one of one's own sessions."""
     session = get_object_or_404(UserSession, pk=pk, user=request.user.pk)
     session.end()
+    record(Kind.SESSIONS, request, device(session.user_agent))
     messages.success(request, f"{device(session.user_agent)} is signed out.")
     return redirect("people:account")
 
@@ -103,6 +105,7 @@ def end_session(request: HttpRequest, pk: int) -> HttpResponse:
 def end_other_sessions(request: HttpRequest) -> HttpResponse:
     """Sign out everywhere but here."""
     end_others(request, request.user)  # type: ignore[arg-type]  # nobody else gets here
+    record(Kind.SESSIONS, request, "Everywhere else")
     messages.success(request, "You are signed out everywhere else.")
     return redirect("people:account")
 

@@ -3,9 +3,11 @@
 from typing import Any, ClassVar
 
 from allauth.account.adapter import DefaultAccountAdapter
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.urls import reverse
 
+from people.audit import Kind, record
 from people.mail import address_of, send_later
 from people.models import Person
 
@@ -21,6 +23,14 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         "rate_limited": "That was tried too often. Wait a few minutes, then try again.",
         "enter_current_password": "This is not your current password. Type it again.",
     }
+
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        """Refuse who tried too often, and record that."""
+        try:
+            super().pre_authenticate(request, **credentials)
+        except ValidationError:
+            record(Kind.REFUSED, request, credentials.get("email") or credentials.get("username") or "")
+            raise
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> Person | None:
         """Return who the credentials belong to; nobody inactive, whom it tells no more than a stranger."""

@@ -9,12 +9,13 @@ from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.contrib.auth.models import Group
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
-from accessaudience.roles import ADMIN, ROLES
-from people.models import Person
+from accessaudience.roles import ADMIN
+from people.audit import Kind, record
+from people.models import AccessEvent, LastAdmin, Person
 
 
 class PersonCreationForm(AdminUserCreationForm):  # type: ignore[type-arg]  # not subscriptable at run time
@@ -26,16 +27,19 @@ class PersonCreationForm(AdminUserCreationForm):  # type: ignore[type-arg]  # no
 
 
 class PersonChangeForm(UserChangeForm):  # type: ignore[type-arg]  # not subscriptable at run time
-    """Refuses to leave the workspace without an Admin."""
+    """Refuses to leave the workspace without an Admin. Django admin saves it in the same transaction."""
 
     def clean(self) -> dict[str, Any]:
         """Keep the last Admin one, and active."""
         cleaned = super().clean() or {}
         stays = cleaned.get("is_active") and any(group.name == ADMIN for group in cleaned.get("groups", []))
-        if not stays and not Person.objects.admins().exclude(pk=self.instance.pk).exists():
-            raise ValidationError(
-                "This is the only active admin. Make somebody else an admin first.", code="last_admin"
-            )
+        if not stays:
+            try:
+                Person.objects.keep_an_admin(without=self.instance)
+            except LastAdmin:
+                raise ValidationError(
+                    "This is the only active admin. Make somebody else an admin first.", code="last_admin"
+                ) from None
         return cleaned
 
 
@@ -74,10 +78,44 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg]  # not subscriptable at 
     @admin.display(description="role")
     def role(self, person: Person) -> str:
         """The highest role of `person`."""
-        names = {group.name for group in person.groups.all()}
-        if person.is_superuser:
-            return ROLES[-1]
-        return next((role for role in reversed(ROLES) if role in names), "none")
+        return person.role or "none"
+
+    def save_model(self, request: HttpRequest, obj: Person, form: Any, change: bool) -> None:
+        """Save; who may not sign in any more is signed out, and the change is recorded."""
+        form.role_before = Person.objects.get(pk=obj.pk).role if change else None
+        super().save_model(request, obj, form, change)
+        if change and "is_active" in form.changed_data:
+            if not obj.is_active:
+                obj.end_sessions()
+            record(Kind.ACTIVATED if obj.is_active else Kind.DEACTIVATED, request, f"{obj.email} in Django admin")
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Save the role, which then is what the groups say, and record a change of it."""
+        super().save_related(request, form, formsets, change)
+        person: Person = form.instance
+        if person.is_superuser and not person.groups.filter(name=ADMIN).exists():
+            person.is_superuser = False
+            person.save(update_fields=["is_superuser"])
+        before, after = form.role_before, Person.objects.get(pk=person.pk).role
+        if after != before:
+            words = f"{person.email} from {before or 'no role'} to {after or 'no role'} in Django admin"
+            record(Kind.ROLE, request, words)
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
+        """Record a password that an admin set."""
+        response = super().user_change_password(request, id, form_url)
+        if request.method == "POST" and response.status_code == 302:
+            record(Kind.PASSWORD, request, f"Of {Person.objects.get(pk=id).email} in Django admin")
+        return response
+
+    def delete_model(self, request: HttpRequest, obj: Person) -> None:
+        """Delete, unless nobody could see to people then (of two admins who delete each other, one remains)."""
+        try:
+            Person.objects.keep_an_admin(without=obj)
+        except LastAdmin:
+            raise PermissionDenied from None
+        record(Kind.DELETED, request, obj.email)
+        super().delete_model(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Person | None = None) -> bool:
         """Nobody deletes themselves: so an Admin always remains."""
@@ -122,4 +160,27 @@ class RoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptabl
 
     def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
         """Roles stay."""
+        return False
+
+
+@admin.register(AccessEvent)
+class AccessEventAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
+    """The record of access, to look at."""
+
+    list_display = ("at", "kind", "person_name", "about", "address")
+    list_filter = ("kind",)
+    list_select_related = ("person",)
+    search_fields = ("person_name", "about", "address")
+    ordering = ("-id",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """What happens is recorded where it happens."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: AccessEvent | None = None) -> bool:
+        """What happened has happened."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: AccessEvent | None = None) -> bool:
+        """It is kept for ACCESS_LOG_DAYS."""
         return False

@@ -9,7 +9,9 @@ class PeopleConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Listen to signing in."""
+        """Listen to signing in, and to what else is kept in the record of access."""
+        from people.audit import listen
         from people.sessions import begin
 
+        listen()
         user_logged_in.connect(begin, dispatch_uid="people.sessions.begin")

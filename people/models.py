@@ -1,14 +1,22 @@
-"""People who sign in. An email address is what a person signs in with, and is unique without case."""
+"""People who sign in, and the record of who got in and what they may do.
 
-from typing import Any, ClassVar
+An email address is what a person signs in with, and is unique without case.
+"""
 
-from django.contrib.auth.models import AbstractUser, UserManager
-from django.db import models
+from typing import Any, ClassVar, NoReturn
+
+from django.contrib.auth.models import AbstractUser, Group, UserManager
+from django.db import models, transaction
 from django.db.models import F
 from django.db.models.functions import Lower
+from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
-from accessaudience.roles import ADMIN
+from accessaudience.roles import ADMIN, ROLES
+
+
+class LastAdmin(Exception):  # noqa: N818  # a state of the workspace, not a fault
+    """Without this person nobody could see to people any more."""
 
 
 class PersonManager(UserManager["Person"]):
@@ -25,6 +33,15 @@ class PersonManager(UserManager["Person"]):
     def admins(self) -> models.QuerySet["Person"]:
         """Return whoever may do everything and can sign in."""
         return self.filter(models.Q(groups__name=ADMIN) | models.Q(is_superuser=True), is_active=True).distinct()
+
+    def keep_an_admin(self, without: "Person") -> None:
+        """Raise LastAdmin if `without` is the only admin; until this transaction ends, nobody else asks this.
+
+        Two admins who take each other's role at the same time are told one after the other.
+        """
+        Group.objects.select_for_update(no_key=True).get(name=ADMIN)
+        if not self.admins().exclude(pk=without.pk).exists():
+            raise LastAdmin
 
 
 class Person(AbstractUser):
@@ -60,6 +77,41 @@ class Person(AbstractUser):
         words = [w for w in (self.first_name, self.last_name) if w] or [self.email]
         return "".join(w[0] for w in words).upper()
 
+    @property
+    def role(self) -> str | None:
+        """The highest role, of somebody deactivated too (whom roles.role_of gives none)."""
+        if self.is_superuser:
+            return ROLES[-1]
+        names = {group.name for group in self.groups.all()}
+        return next((role for role in reversed(ROLES) if role in names), None)
+
+    @property
+    def is_invited(self) -> bool:
+        """Whether an invitation waits for an answer."""
+        return self.is_active and self.invited_at is not None
+
+    @transaction.atomic
+    def give_role(self, role: str) -> None:
+        """Let this person do what `role` may, from the next request and job on. Raises LastAdmin."""
+        if role != ADMIN:
+            type(self).objects.keep_an_admin(without=self)
+            self.is_superuser = False
+            self.save(update_fields=["is_superuser"])
+        self.groups.set([Group.objects.get(name=role)])
+
+    @transaction.atomic
+    def deactivate(self) -> None:
+        """Sign this person out everywhere and let them in no more. Raises LastAdmin."""
+        type(self).objects.keep_an_admin(without=self)
+        self.is_active = False
+        self.save(update_fields=["is_active"])
+        self.end_sessions()
+
+    def activate(self) -> None:
+        """Let this person in again."""
+        self.is_active = True
+        self.save(update_fields=["is_active"])
+
     def end_sessions(self) -> None:
         """Sign this person out everywhere, at once: every session carries a hash of what is changed here."""
         type(self).objects.filter(pk=self.pk).update(sign_outs=F("sign_outs") + 1)
@@ -69,3 +121,62 @@ class Person(AbstractUser):
         """Django's own hash, of the password, and of how often all sessions were ended."""
         salt = "people.models.Person.get_session_auth_hash"
         return salted_hmac(salt, f"{self.password}:{self.sign_outs}", secret=secret, algorithm="sha256").hexdigest()
+
+
+class AccessEventQuerySet(models.QuerySet["AccessEvent"]):
+    """Events can be added and read."""
+
+    def update(self, **kwargs: Any) -> NoReturn:
+        """Refuse: what happened has happened."""
+        raise TypeError("An access event is not changed.")
+
+    def delete(self) -> NoReturn:
+        """Refuse: it is kept until ACCESS_LOG_DAYS are over."""
+        raise TypeError("An access event is not deleted.")
+
+
+class AccessEvent(models.Model):
+    """Somebody got in or did not, or what somebody may do or took along was changed. Only ever added."""
+
+    class Kind(models.TextChoices):
+        SIGN_IN = "sign_in", "Signed in"
+        SIGN_OUT = "sign_out", "Signed out"
+        FAILED = "failed", "Failed to sign in"
+        REFUSED = "refused", "Refused after too many tries"
+        PASSWORD = "password", "Changed the password"
+        TWO_FACTOR = "two_factor", "Changed two-factor sign-in"
+        SESSIONS = "sessions", "Ended sessions"
+        INVITED = "invited", "Invited"
+        JOINED = "joined", "Accepted an invitation"
+        ROLE = "role", "Changed a role"
+        ACTIVATED = "activated", "Activated"
+        DEACTIVATED = "deactivated", "Deactivated"
+        DELETED = "deleted", "Deleted a person"
+        KEY = "key", "Changed a key"
+        EXPORT = "export", "Exported"
+
+    at = models.DateTimeField(default=timezone.now, db_index=True)
+    kind = models.CharField(max_length=12, choices=Kind)
+    person = models.ForeignKey(Person, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    person_name = models.CharField(max_length=320, blank=True, help_text="As the person was called then.")
+    about = models.CharField(max_length=400, blank=True, help_text="Whom or what it is about.")
+    address = models.GenericIPAddressField(null=True, blank=True)
+    user_agent = models.CharField(max_length=200, blank=True)
+
+    objects = AccessEventQuerySet.as_manager()
+
+    class Meta:
+        indexes = (models.Index(fields=["kind", "-id"], name="people_access_of_kind"),)  # Activity, Access, one kind
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, (self.person_name, self.get_kind_display(), self.about)))
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Add this event; refuse to change one."""
+        if not self._state.adding:
+            raise TypeError("An access event is not changed.")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refuse."""
+        raise TypeError("An access event is not deleted.")

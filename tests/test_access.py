@@ -26,7 +26,7 @@ from accessaudience.roles import ADMIN, MARKETER, ROLES, VIEWER
 from channels.models import Channel
 from imports.models import ImportJob
 from integrations.models import KlaviyoAccount, SyncJob
-from people.models import Person
+from people.models import AccessEvent, Person
 from segments import changes
 from segments.models import ChangeSet, Segment
 from segments.values import SegmentValues
@@ -59,7 +59,7 @@ def form(role: str, *args: str, shown: int = 200, sent: int, **data: str) -> Ent
     return Entry(role, {"GET": shown, "HEAD": shown, "POST": sent}, args, data)
 
 
-def posts(role: str, *args: str, sent: int, **data: str) -> Entry:
+def posts(role: str, /, *args: str, sent: int, **data: str) -> Entry:
     """An action: POST alone."""
     return Entry(role, {"POST": sent}, args, data)
 
@@ -126,6 +126,13 @@ EXPECTED = {
     "mfa_generate_recovery_codes": form(ANY_ROLE, shown=302, sent=302),
     "people:account": reads(ANY_ROLE),
     "people:end_session": posts(ANY_ROLE, "session_of_nobody", sent=404),
+    "people:list": form(ADMIN, sent=422),
+    "people:role": posts(ADMIN, "reader", sent=302, role=MARKETER),
+    "people:deactivate": form(ADMIN, "reader", sent=302),
+    "people:activate": posts(ADMIN, "reader", sent=302),
+    "people:send_again": posts(ADMIN, "reader", sent=404),  # they have no invitation
+    "people:turn_off_two_factor": form(ADMIN, "reader", sent=302),
+    "people:join": form(EVERYBODY, sent=200),
     "people:end_other_sessions": posts(ANY_ROLE, sent=302),
     "people:theme": posts(ANY_ROLE, sent=302, theme="dark"),
     "health_live": reads(EVERYBODY),
@@ -139,6 +146,7 @@ ADMIN_MODELS = {
     "channels_channel": ACTIONS - {"delete"},  # while it holds segments, as that of `sample` does
     "segments_segment": ACTIONS,
     "segments_changeset": ACTIONS - {"add", "delete"},
+    "people_accessevent": ACTIONS - {"add", "delete"},
     "segments_change": ACTIONS - {"add", "delete"},
     "imports_importjob": ACTIONS - {"add", "delete"},
 }
@@ -199,6 +207,8 @@ def sample(marketer: Person) -> dict[str, Any]:
     Segment.objects.filter(pk=segment.pk).update(klaviyo_id="v-1", synced_name="VIP in Klaviyo")
     return {
         "slug": channel.slug,
+    reader = Person.objects.create_user("reader@example.com", "secret")
+    AccessEvent.objects.create(kind=AccessEvent.Kind.SIGN_IN, person=marketer)
         "sync": sync.pk,
         "line": line.pk,
         "klaviyo_segment": segment.pk,
@@ -208,11 +218,12 @@ def sample(marketer: Person) -> dict[str, Any]:
         "app": "channels",
         "person": marketer.pk,
         "segment": segment.pk,
-        "reset_person": user_pk_to_url_str(marketer),
-        "reset_key": default_token_generator.make_token(marketer),
+        "reset_person": user_pk_to_url_str(reader),
+        "reset_key": default_token_generator.make_token(reader),
         "session_of_nobody": 1,
         "change_set": ChangeSet.objects.latest("id").pk,
         "upload": ImportJob.objects.exclude(pk=ended.pk).get().pk,
+        "reader": reader.pk,
         "ended": ended.pk,
     }
 

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
+from accessaudience.roles import ADMIN, MARKETER, VIEWER
 from channels.models import Channel
 from imports.models import ImportChannel, ImportJob
 from integrations.models import KlaviyoAccount, SyncJob
@@ -21,10 +23,12 @@ from integrations.secrets import Secret
 from jobs import lease
 from jobs.models import Status
 from jobs.runner import perform
+from people.invitations import invite
 from people.models import Person
 from segments import changes
 from segments.models import ChangeSet, Segment, Source
 from segments.values import SegmentValues
+from tests.factories import PersonFactory
 
 IMPORTED = (
     ("Active subscribers – bought in last 60 days", "Tq7RkM"),
@@ -80,6 +84,7 @@ class Workspace:
     jobs: dict[str, ImportJob] | None = None
     account: KlaviyoAccount | None = None
     syncs: dict[str, SyncJob] | None = None
+    colleague: Person | None = None
 
 
 def fill(person: Person) -> Workspace:
@@ -99,7 +104,25 @@ def fill(person: Person) -> Workspace:
     segment.refresh_from_db()
     account = connected(person)
     jobs = jobs_of_every_state(person, sms)
-    return Workspace(person, segment, imported, jobs, account, syncs_of_every_state(account, person))
+    syncs = syncs_of_every_state(account, person)
+    return Workspace(person, segment, imported, jobs, account, syncs, people_of_every_state(person))
+
+
+def people_of_every_state(by: Person) -> Person:
+    """A team: somebody with an app for a second proof, who is returned, and people of each role and state."""
+    app, *_, gone = [
+        PersonFactory(first_name=first, last_name=last, email=f"{first.lower()}@fernhill.example", role=role)
+        for first, last, role in (
+            ("Alina", "Petrescu", ADMIN),
+            ("Priya", "Nair", MARKETER),
+            ("Jonas", "Weber", VIEWER),
+            ("Sam", "Ellery", MARKETER),
+        )
+    ]
+    TOTP.activate(app, generate_totp_secret())
+    gone.deactivate()
+    invite("ruth@fernhill.example", MARKETER, by)
+    return app
 
 
 def connected(person: Person) -> KlaviyoAccount:
@@ -251,6 +274,11 @@ def of_account(name: str) -> Callable[[Workspace], list[str]]:
     return lambda w: [reverse(name, args=[w.account.pk])] if w.account else []
 
 
+def of_colleague(name: str) -> Callable[[Workspace], list[str]]:
+    """The page `name` of somebody else."""
+    return lambda w: [reverse(name, args=[w.colleague.pk])] if w.colleague else []
+
+
 def at(*paths: str) -> Callable[[Workspace], list[str]]:
     """Always these paths."""
     return lambda w: list(paths)
@@ -259,6 +287,9 @@ def at(*paths: str) -> Callable[[Workspace], list[str]]:
 LIST = "/channels/email/segments/"
 PAGES: dict[str, Callable[[Workspace], list[str]]] = {
     "overview": at("/"),
+    "people:list": at("/people/", "/people/?show=invited"),
+    "people:deactivate": of_colleague("people:deactivate"),
+    "people:turn_off_two_factor": of_colleague("people:turn_off_two_factor"),
     "people:account": at("/accounts/"),
     "account_change_password": at("/accounts/password/"),
     "account_reauthenticate": at("/accounts/confirm/"),
@@ -291,6 +322,7 @@ STRANGERS = {
     "account_reset_password_done": ["/accounts/password/reset/sent/"],
     "account_reset_password_from_key": ["/accounts/password/reset/1-made-up/"],
     "account_reset_password_from_key_done": ["/accounts/password/reset/done/"],
+    "people:join": ["/accounts/invitation/?key=made-up"],
     "no such page": ["/nowhere/"],
 }
 NO_PAGE = {  # answers no GET, or not with a page
@@ -301,6 +333,9 @@ NO_PAGE = {  # answers no GET, or not with a page
     "mfa_deactivate_totp",
     "mfa_view_recovery_codes",
     "mfa_generate_recovery_codes",
+    "people:role",
+    "people:activate",
+    "people:send_again",
     "people:end_session",
     "people:end_other_sessions",
     "people:theme",
