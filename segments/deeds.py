@@ -62,6 +62,8 @@ TITLES: dict[str, str] = {
 def named(change_set: ChangeSet) -> str:
     """Return what a change set is called within a sentence: the deletion of “VIP”, the import of shop.csv."""
     label = change_set.label
+    if change_set.kind == ChangeSet.Kind.BULK:
+        return f"“{label}”"
     return f"the {NOUNS[change_set.kind]} of {label if change_set.kind in OF_MANY else f'“{label}”'}"
 
 

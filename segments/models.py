@@ -310,3 +310,38 @@ class UndoJob(Job):
     def lanes(self) -> list[str]:
         """The channels that it writes: no other job writes them meanwhile."""
         return [f"channel:{pk}" for pk in self.change_set.channels.values_list("channel", flat=True)]
+
+
+class BulkJob(Job):
+    """An action on so many chosen segments that no web request waits for it. Fewer need no job.
+
+    `chosen` is what they were chosen by: primary keys, or the search and filters of the list. `targets` are the
+    primary keys of the channels to add them to. `form_token` makes sending the form twice one job, and one change.
+    """
+
+    pipeline: ClassVar = "segments.bulk"
+
+    class Action(models.TextChoices):
+        ACTIVATE = "activate", "Activate"
+        DEACTIVATE = "deactivate", "Deactivate"
+        ADD = "add", "Add to channel"
+        DELETE = "delete", "Delete"
+
+    channel = models.ForeignKey(Channel, on_delete=models.PROTECT, related_name="+")
+    action = models.CharField(max_length=10, choices=Action)
+    targets = models.JSONField(default=list)
+    chosen = models.JSONField()
+    change_set = models.ForeignKey(ChangeSet, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    form_token = models.UUIDField(null=True, unique=True, editable=False)
+
+    def __str__(self) -> str:
+        return f"{self.get_action_display()} in {self.channel}"
+
+    def lanes(self) -> list[str]:
+        """The channels that it writes: no other job writes them meanwhile."""
+        return [f"channel:{pk}" for pk in (self.targets if self.action == self.Action.ADD else [self.channel_id])]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, well or not."""
+        return self.status in ENDED

@@ -2,13 +2,15 @@
 
 from django.urls import include, path
 
-from segments import activity_views, change_views, undo_views, views
+from segments import activity_views, bulk_views, change_views, undo_views, views
 
 app_name = "segments"
 
 of_channel = [
     path("", views.segment_list, name="list"),
     path("add/", change_views.add, name="add"),
+    path("bulk/", bulk_views.act, name="bulk"),
+    path("bulk/<uuid:pk>/", bulk_views.job, name="bulk_job"),
     path("export/", views.export, name="export"),
     path("<int:pk>/", views.detail, name="detail"),
     path("<int:pk>/edit/", change_views.edit, name="edit"),

@@ -8,13 +8,21 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBadRequest,
+    HttpResponseBase,
+    StreamingHttpResponse,
+)
 from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_safe
 
 from accessaudience.htmx import render_fragment, wants_fragment
 from accessaudience.roles import VIEWER, role_required
 from channels.models import Channel
+from segments.bulk_forms import ChosenForm
 from segments.export import csv_pieces
 from segments.forms import FilterForm, HistoryForm
 from segments.history import history
@@ -61,6 +69,7 @@ def list_context(request: HttpRequest, channel: Channel) -> dict[str, Any]:
         "page_number": -(-page.start // size) + 1,
         "page_count": max(1, -(-count // size)),
         "path": channel.get_absolute_url(),
+        "token": uuid4(),
         "others": Channel.objects.exclude(pk=channel.pk),  # asked for only where nothing matches
     }
 
@@ -92,10 +101,13 @@ def detail(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 @require_safe
 @role_required(VIEWER)
 def export(request: HttpRequest, slug: str) -> HttpResponseBase:
-    """Send the segments that match the search and filters, as CSV."""
+    """Send the segments that were ticked, or all that match the search and filters, as CSV."""
     channel = get_object_or_404(Channel, slug=slug)
+    form = ChosenForm(request.GET, channel=channel)
+    if not form.is_valid():
+        return HttpResponseBadRequest("The segments to export are not understood. Select them in the list again.")
     return StreamingHttpResponse(
-        csv_pieces(FilterForm(request.GET).matching(channel)),
+        csv_pieces(form.segments),
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{channel.slug}-segments.csv"'},
     )

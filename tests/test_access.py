@@ -28,7 +28,7 @@ from imports.models import ImportJob
 from integrations.models import KlaviyoAccount, SyncJob
 from people.models import AccessEvent, Person
 from segments import changes
-from segments.models import ChangeSet, Segment
+from segments.models import BulkJob, ChangeSet, Segment
 from segments.values import SegmentValues
 
 pytestmark = pytest.mark.django_db
@@ -75,6 +75,8 @@ EXPECTED = {
     "segments:status": posts(MARKETER, "slug", "segment", sent=302),
     "segments:delete": form(MARKETER, "slug", "segment", sent=302),
     "segments:restore": posts(MARKETER, "slug", "segment", sent=400),
+    "segments:bulk": posts(MARKETER, "slug", sent=302),
+    "segments:bulk_job": reads(VIEWER, "slug", "bulk_job"),
     "segments:undo": form(MARKETER, "change_set", sent=302),
     "segments:activity": reads(VIEWER),
     "segments:activity_export": reads(ADMIN),
@@ -225,6 +227,7 @@ def sample(marketer: Person) -> dict[str, Any]:
         "upload": ImportJob.objects.exclude(pk=ended.pk).get().pk,
         "reader": reader.pk,
         "ended": ended.pk,
+        "bulk_job": BulkJob.objects.create(channel=channel, action="delete", chosen={"ids": []}, status="cancelled").pk,
     }
 
 

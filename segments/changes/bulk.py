@@ -23,6 +23,8 @@ from segments.changes.sets import By, close_set, open_set
 from segments.changes.stage import drop_tables, stage_segments
 from segments.models import ChangeSet, Segment, Source
 
+Finish = Callable[[ChangeSet | None], None]
+
 RECORD_SWITCHED = f"""
     INSERT INTO segments_change (change_set_id, channel_id, segment, kind, {BEFORE}, {AFTER})
     SELECT %(change_set)s, g.channel_id, g.id, 'u', {NOW}, g.name, g.segment_id, g.link, %(active)s, %(change_set)s
@@ -47,7 +49,7 @@ def set_active_all(
     by: By,
     *,
     wait: int | None = WEB_WAIT,
-    finish: Callable[[ChangeSet | None], None] | None = None,
+    finish: Finish | None = None,
 ) -> ChangeSet | None:
     """Make the `chosen` segments of `channel` active or inactive; None if they all are already.
 
@@ -64,7 +66,7 @@ def delete_all(
     by: By,
     *,
     wait: int | None = WEB_WAIT,
-    finish: Callable[[ChangeSet | None], None] | None = None,
+    finish: Finish | None = None,
 ) -> ChangeSet | None:
     """Delete the `chosen` segments of `channel`; None if there are none any more. Otherwise as set_active_all()."""
     return _write(chosen, channel, "Deleted", "deleted", by, wait, finish)
@@ -80,7 +82,7 @@ def _write(
     outcome: str,
     by: By,
     wait: int | None,
-    finish: Callable[[ChangeSet | None], None] | None,
+    finish: Finish | None,
     **values: Any,
 ) -> ChangeSet | None:
     with locked([channel], wait):
@@ -95,7 +97,7 @@ def _write(
         reach("bulk:written")
         done = change_set if number else None
         if done:
-            done.label = f"{verb} {number:,} segment{'s' if number > 1 else ''}"
+            done.label = f"{verb} {_segments(number)}"
             done.save(update_fields=["label"])
             close_set(done, channel, **{outcome: number})
         else:
@@ -140,23 +142,37 @@ def add_to(
     by: By,
     *,
     wait: int | None = WEB_WAIT,
-    finish: Callable[[Result], None] | None = None,
-) -> Result:
+    finish: Finish | None = None,
+) -> ChangeSet | None:
     """Add segments with the name, segment ID, link and status of the `chosen` to `channels`; what is there is skipped.
 
-    An import of them, but for the file. Raises AlreadyDone, ChannelBusy after `wait` seconds.
+    An import of them, but for the file. None if all are there. Otherwise as set_active_all().
     """
     channels = list(channels)
     names = " and ".join(channel.name for channel in channels)
-    with stage_segments(chosen) as staged:
-        return apply(
-            staged,
-            channels,
-            Rule.SKIP,
-            kind=ChangeSet.Kind.BULK,
-            source=Source.MANUAL,
-            by=by,
-            label=f"Added {staged.rows:,} segment{'s' if staged.rows != 1 else ''} to {names}",
-            wait=wait,
-            finish=finish,
-        )
+
+    def end(result: Result) -> None:
+        created = sum(counts.created for counts in result.counts.values())
+        if not created:
+            raise _NothingToAdd
+        result.change_set.label = f"Added {_segments(created)} to {names}"
+        result.change_set.save(update_fields=["label"])
+        if finish:
+            finish(result.change_set)
+
+    try:
+        with stage_segments(chosen) as staged:
+            kind, source = ChangeSet.Kind.BULK, Source.MANUAL
+            return apply(staged, channels, Rule.SKIP, kind=kind, source=source, by=by, wait=wait, finish=end).change_set
+    except _NothingToAdd:
+        if finish:
+            finish(None)
+        return None
+
+
+class _NothingToAdd(Exception):  # noqa: N818  # rolls back what is nothing but an empty change set
+    pass
+
+
+def _segments(number: int) -> str:
+    return f"{number:,} segment{'' if number == 1 else 's'}"

@@ -139,6 +139,43 @@ document.addEventListener("change", (event) => {
   if (shown && event.target.files.length) shown.textContent = event.target.files[0].name;
 });
 
+// ── Segments: how many rows are ticked; all of a page, and ranges by Shift ───────────────────────
+
+let lastTick = null;
+
+function ticks() {
+  return [...(document.getElementById("bulk")?.elements ?? [])].filter((field) => field.name === "ids");
+}
+
+function tellTicked() {
+  const rows = ticks();
+  const ticked = rows.filter((row) => row.checked).length;
+  const all = document.querySelector("#bulk [name=all]");
+  if (all && !ticked) all.checked = false;
+  const words = document.querySelector("[data-ticked]");
+  if (words) words.textContent = all?.checked ? "All selected" : `${ticked} selected`;
+  const head = document.querySelector("[data-tick-all]");
+  if (!head) return;
+  head.hidden = false;
+  head.checked = ticked > 0 && ticked === rows.length;
+  head.indeterminate = ticked > 0 && ticked < rows.length;
+}
+
+document.addEventListener("click", (event) => {
+  if (event.target.name !== "ids") return;
+  const rows = ticks();
+  const [from, to] = [rows.indexOf(lastTick), rows.indexOf(event.target)].sort((a, b) => a - b);
+  if (event.shiftKey && from >= 0) for (const row of rows.slice(from, to)) row.checked = event.target.checked;
+  lastTick = event.target;
+});
+document.addEventListener("change", (event) => {
+  if (event.target.matches("[data-tick-all]")) for (const row of ticks()) row.checked = event.target.checked;
+  if (event.target.matches("[data-tick-all], [form=bulk], #bulk input")) tellTicked();
+});
+document.addEventListener("reset", () => setTimeout(tellTicked));
+document.addEventListener("htmx:afterSettle", tellTicked);
+tellTicked();
+
 // ── Segments: when a row was deleted, focus goes to the name of the row that took its place ──────
 
 let deleting = -1; // the place of the row whose Delete was chosen last

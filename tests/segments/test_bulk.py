@@ -100,23 +100,26 @@ def test_adding_says_first_what_is_already_there(email: Channel, sms: Channel, s
     would = changes.adding_to(chosen, [sms])[sms.pk]
     assert (would.created, would.skipped, would.errors) == (7, 2, 0)
     before = seen(sms)
-    result = changes.add_to(chosen, [sms], By())
-    assert result.counts[sms.pk] == would
+    done = changes.add_to(chosen, [sms], By())
+    assert counts(done) == {"created": 7, "skipped": 2}
+    assert done
+    assert done.label == "Added 7 segments to SMS"
     assert sms.segments.get(segment_id="v-1").name == "Other name"
     label = sms.segments.get(name="Labelled")
     assert label.has_label
     assert not sms.segments.get(name="VIP 0").active
     assert sms.segments.get(name="From Klaviyo").klaviyo_id is None
     assert label.created_line is None
-    changes.undo(result.change_set, By())
+    changes.undo(done, By())
     assert seen(sms) == before
 
 
 def test_adding_twice_adds_nothing(email: Channel, sms: Channel, segments: list[Segment]) -> None:
     meta = Channel.objects.get(slug="meta")
     changes.add_to(email.segments.all(), [sms, meta], By())
-    again = changes.add_to(email.segments.all(), [sms, meta], By())
-    assert [again.counts[channel.pk].created for channel in (sms, meta)] == [0, 0]
+    sets = ChangeSet.objects.count()
+    assert changes.add_to(email.segments.all(), [sms, meta], By()) is None
+    assert ChangeSet.objects.count() == sets
     assert email.segments.count() == sms.segments.count() == meta.segments.count()
 
 

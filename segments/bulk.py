@@ -1,0 +1,96 @@
+"""Segments that a person chose in the list, and what shall be done with all of them.
+
+Goes in: a channel, what they were chosen by, an action. Comes out: its change set, at once or, where they are very
+many, by a BulkJob that a worker does. What they were chosen by travels, not the segments: a job looks again. The
+action itself is segments.changes, and the job ends in its transaction. Must not know: requests.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from channels.models import Channel
+from jobs.lease import finish
+from jobs.models import Job, Status
+from segments import changes
+from segments.changes.bulk import Finish
+from segments.changes.lock import WEB_WAIT
+from segments.forms import FilterForm
+from segments.models import BulkJob, ChangeSet
+from segments.queries import SegmentQuerySet
+
+IN_REQUEST = 20_000  # segments; many more would hold a web process, and its user, for seconds
+NOTHING = {
+    BulkJob.Action.ACTIVATE: "Nothing was changed: they are all active already.",
+    BulkJob.Action.DEACTIVATE: "Nothing was changed: they are all inactive already.",
+    BulkJob.Action.ADD: "Nothing was added: they are all there already.",
+    BulkJob.Action.DELETE: "Nothing was deleted: they are gone already.",
+}
+
+
+def segments_of(channel: Channel, chosen: Mapping[str, Any]) -> SegmentQuerySet:
+    """The segments of `channel` that were chosen by their primary keys (`ids`), or by the search and filters."""
+    if "ids" in chosen:
+        of_channel: SegmentQuerySet = channel.segments.filter(pk__in=chosen["ids"])
+        return of_channel
+    return FilterForm(chosen).matching(channel)
+
+
+def act(
+    action: str,
+    channel: Channel,
+    chosen: Mapping[str, Any],
+    targets: Iterable[Channel],
+    by: changes.By,
+    *,
+    wait: int | None = WEB_WAIT,
+    finish: Finish | None = None,
+) -> ChangeSet | None:
+    """Do it, as one change; None if there was nothing to do. As segments.changes for the rest."""
+    segments = segments_of(channel, chosen)
+    match action:
+        case BulkJob.Action.DELETE:
+            return changes.delete_all(segments, channel, by, wait=wait, finish=finish)
+        case BulkJob.Action.ADD:
+            return changes.add_to(segments, targets, by, wait=wait, finish=finish)
+        case _:
+            active = action == BulkJob.Action.ACTIVATE
+            return changes.set_active_all(segments, channel, active, by, wait=wait, finish=finish)
+
+
+def begin(
+    action: str, channel: Channel, chosen: Mapping[str, Any], targets: Iterable[Channel], by: changes.By
+) -> BulkJob:
+    """Return the job that does it: a new one, or that of this very form."""
+    try:
+        with transaction.atomic():
+            return BulkJob.objects.create(
+                channel=channel,
+                action=action,
+                chosen=dict(chosen),
+                targets=[target.pk for target in targets],
+                user=by.user,
+                via=by.via,
+                form_token=by.form_token,
+            )
+    except IntegrityError:
+        return BulkJob.objects.get(form_token=by.form_token)
+
+
+def run(job: Job) -> None:
+    """Do what `job` says, and end it in the same transaction."""
+    if not isinstance(job, BulkJob):
+        raise TypeError(f"{job!r} is no bulk action")
+    job.beat(0, 0, "matching")
+    total = segments_of(job.channel, job.chosen).count()
+    job.beat(0, total, "matching")
+    job.begin_writing()
+
+    def end(done: ChangeSet | None) -> None:
+        message = "" if done else NOTHING[BulkJob.Action(job.action)]
+        finish(job, Status.DONE, change_set=done, progress=total, total=total, message=message)
+
+    by = changes.By(job.user, ChangeSet.Via(job.via), form_token=job.form_token)
+    targets = Channel.objects.filter(pk__in=job.targets)
+    act(job.action, job.channel, job.chosen, targets, by, wait=None, finish=end)

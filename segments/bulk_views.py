@@ -1,0 +1,117 @@
+"""The bar above the list: what shall be done with all segments that were chosen.
+
+Goes in: requests. Comes out: what it would do, for the sender to confirm; then what follows it. Where they are very
+many a worker does it, and a page says how far it is.
+"""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_POST, require_safe
+
+from accessaudience.htmx import render_fragment, wants_fragment
+from accessaudience.roles import MARKETER, VIEWER, role_required
+from channels.models import Channel
+from jobs.models import Status
+from jobs.presence import worker_missing
+from segments import bulk, changes
+from segments.activity_views import PATIENCE
+from segments.bulk_forms import BulkForm
+from segments.change_views import by, done, tell, was_done
+from segments.models import BulkJob
+from segments.views import list_context
+
+NAMED = 8  # of the segments concerned, in the question
+
+
+@require_POST
+@role_required(MARKETER)
+def act(request: HttpRequest, slug: str) -> HttpResponse:
+    """Activate, deactivate, delete or add to other channels what was chosen; shown first what it will do."""
+    channel = get_object_or_404(Channel, slug=slug)
+    form = BulkForm(request.POST, channel=channel)
+    valid = form.is_valid()
+    if valid and was_done(form):
+        return follow(request, form)
+    if not valid and "channels" not in form.errors:
+        messages.error(request, form.error)
+        return follow(request, form)
+    if not valid or form.asks:
+        return question(request, form)
+    if form.cleaned_data["all"] and form.segments.count() > bulk.IN_REQUEST:
+        job = bulk.begin(form.action, channel, form.chosen, form.cleaned_data["channels"], by(request, form))
+        return go_to(request, reverse("segments:bulk_job", args=[slug, job.pk]))
+    act_now(request, form)
+    return follow(request, form)
+
+
+def act_now(request: HttpRequest, form: BulkForm) -> None:
+    """Do it in this request, and say what came of it."""
+    targets = form.cleaned_data["channels"]
+    try:
+        change_set = bulk.act(form.action, form.channel, form.chosen, targets, by(request, form))
+    except changes.ChannelBusy as busy:
+        messages.error(request, str(busy))
+    except changes.AlreadyDone:
+        pass
+    else:
+        if change_set:
+            tell(request, f"{change_set.label}.", change_set)
+        else:
+            messages.info(request, bulk.NOTHING[BulkJob.Action(form.action)])
+
+
+def follow(request: HttpRequest, form: BulkForm) -> HttpResponse:
+    """Go back to the list, as it was searched and filtered. It is another page where it has become empty."""
+    is_empty = not form.channel.segments.exists()
+    return done(request, form.channel, back=form.data.get("next", ""), reload=is_empty)
+
+
+def go_to(request: HttpRequest, url: str) -> HttpResponse:
+    """Send the browser there, whoever asked."""
+    if not wants_fragment(request):
+        return redirect(url)
+    return HttpResponse(status=204, headers={"HX-Redirect": url})
+
+
+def question(request: HttpRequest, form: BulkForm) -> HttpResponse:
+    """Show what it would do; 422 if something is missing still."""
+    context = {"form": form, "channel": form.channel, "bulk": outlook(form)}
+    if not wants_fragment(request):
+        context |= list_context(request, form.channel)
+    template = "segments/bulk_confirm.html", "segments/_bulk_confirm.html"
+    return render_fragment(request, *template, context, status=422 if form.errors else 200)
+
+
+def outlook(form: BulkForm) -> dict[str, Any]:
+    """What the action would do now, in numbers and the first few names."""
+    segments = form.segments
+    total = segments.count()
+    found: dict[str, Any] = {"total": total, "names": list(segments.order_by("name_key", "id")[:NAMED])}
+    found["more"] = total - len(found["names"])
+    if form.action == BulkJob.Action.ADD:
+        channels = list(form.fields["channels"].queryset)  # type: ignore[attr-defined]  # a ModelMultipleChoiceField
+        counts = changes.adding_to(segments, channels)
+        ticked = form.ticked_channels
+        found["targets"] = [(channel, counts[channel.pk], str(channel.pk) in ticked) for channel in channels]
+    elif form.action == BulkJob.Action.DELETE:
+        found["of_klaviyo"] = segments.filter(klaviyo_id__isnull=False).count()
+    else:
+        found["already"] = segments.filter(active=form.action == BulkJob.Action.ACTIVATE).count()
+        found["changing"] = total - found["already"]
+    return found
+
+
+@require_safe
+@role_required(VIEWER)
+def job(request: HttpRequest, slug: str, pk: UUID) -> HttpResponse:
+    """Show how far an action on very many segments is; the part of it that htmx asks for each second."""
+    found = get_object_or_404(BulkJob.objects.select_related("channel", "change_set"), channel__slug=slug, pk=pk)
+    waits = found.status == Status.WAITING and timezone.now() - found.created_at > PATIENCE
+    context = {"job": found, "channel": found.channel, "no_worker": waits and worker_missing()}
+    return render_fragment(request, "segments/bulkjob_detail.html", "segments/_bulk_job.html", context)

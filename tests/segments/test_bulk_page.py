@@ -1,0 +1,192 @@
+"""The bar above the list: what it asks, what it does at once, what it leaves to a worker."""
+
+from uuid import uuid4
+
+import pytest
+from django.http import HttpResponse
+from django.test import Client
+
+from channels.models import Channel
+from jobs.worker import Worker
+from segments import bulk
+from segments.models import BulkJob, ChangeSet, Segment
+from tests.factories import SegmentFactory
+
+pytestmark = pytest.mark.django_db
+
+URL = "/channels/email/segments/bulk/"
+LIST = "/channels/email/segments/"
+
+
+@pytest.fixture
+def email() -> Channel:
+    return Channel.objects.get(slug="email")
+
+
+@pytest.fixture
+def segments(email: Channel) -> list[Segment]:
+    return [SegmentFactory(name=f"VIP {n}", active=n < 3) for n in range(5)] + [SegmentFactory(name="Lapsed")]
+
+
+def send(client: Client, do: str, segments: list[Segment] | None = None, **data: object) -> HttpResponse:
+    fields = {"do": do, "ids": [segment.pk for segment in segments or []], "form_token": uuid4(), **data}
+    return client.post(URL, fields)  # type: ignore[return-value]
+
+
+def messages(response: HttpResponse) -> list[str]:
+    return [str(message) for message in response.wsgi_request._messages]  # type: ignore[attr-defined]
+
+
+def test_rows_that_were_ticked_are_switched_at_once(as_marketer: Client, segments: list[Segment]) -> None:
+    response = send(as_marketer, "deactivate", segments[:4], next=f"{LIST}?q=vip")
+    assert response.status_code == 302
+    assert response["Location"] == f"{LIST}?q=vip"
+    assert messages(response) == ["Deactivated 3 segments."]
+    assert Segment.objects.filter(active=True).count() == 1
+
+
+def test_htmx_closes_the_panel_and_loads_the_list_again(as_marketer: Client, segments: list[Segment]) -> None:
+    fields = {"do": "activate", "ids": [segments[3].pk], "form_token": uuid4()}
+    response = as_marketer.post(URL, fields, headers={"HX-Request": "true"})
+    assert response.status_code == 204
+    assert "segmentsChanged" in response["HX-Trigger"]
+
+
+def test_all_that_match_are_asked_about_first(as_marketer: Client, segments: list[Segment]) -> None:
+    response = send(as_marketer, "deactivate", segments[:1], all="1", q="vip")
+    html = response.content.decode()
+    assert response.status_code == 200
+    assert "Deactivate 3 segments in Email?" in html
+    assert "5 are selected; 2 of them are inactive already" in html
+    assert not ChangeSet.objects.filter(kind="bulk").exists()
+    send(as_marketer, "deactivate", [], all="1", q="vip", sure="1")
+    assert list(Segment.objects.filter(active=True).values_list("name", flat=True)) == ["Lapsed"]
+
+
+def test_a_filter_that_is_not_understood_chooses_nothing(as_marketer: Client, segments: list[Segment]) -> None:
+    response = send(as_marketer, "delete", [], all="1", source="nowhere", sure="1")
+    assert messages(response) == ["Search again, then select them all."]
+    assert Segment.objects.count() == 6
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"do": "delete"}, "Select at least one segment first."),
+        ({"do": "delete", "ids": ["1", "x"]}, "Select the segments in the list again."),
+        ({"do": "delete", "ids": ["9" * 30]}, "Select the segments in the list again."),
+        ({"do": "delete", "ids": [str(n) for n in range(101)]}, "Select one page at most."),
+        ({"ids": ["1"]}, "Choose what to do with them."),
+    ],
+)
+def test_what_was_sent_wrong_is_said(as_marketer: Client, segments: list[Segment], data: dict, words: str) -> None:
+    response = as_marketer.post(URL, {"sure": "1", **data})
+    assert response.status_code == 302
+    assert messages(response)[0].startswith(words)
+    assert Segment.objects.count() == 6
+
+
+def test_deleting_is_asked_about_with_names(as_marketer: Client, segments: list[Segment]) -> None:
+    Segment.objects.filter(pk=segments[0].pk).update(klaviyo_id="k", klaviyo_account=1, segment_id="k")
+    html = send(as_marketer, "delete", segments[:2]).content.decode()
+    assert "Delete 2 segments from Email?" in html
+    assert "VIP 0" in html
+    assert "1 of them comes from Klaviyo." in html
+    assert Segment.objects.count() == 6
+    response = send(as_marketer, "delete", segments[:2], sure="1")
+    assert messages(response) == ["Deleted 2 segments."]
+    assert Segment.objects.count() == 4
+
+
+def test_adding_says_for_each_channel_what_it_would_do(as_marketer: Client, segments: list[Segment]) -> None:
+    sms, meta = Channel.objects.get(slug="sms"), Channel.objects.get(slug="meta")
+    SegmentFactory(channel=sms, name="vip 1")
+    SegmentFactory(channel=meta, name="VIP 0")
+    SegmentFactory(channel=meta, name="VIP 1")
+    html = send(as_marketer, "add", segments[:2]).content.decode()
+    assert "Add 2 segments to another channel" in html
+    assert "1 new, 1 is already there and will be skipped" in html
+    assert "All of them are already there" in html
+    refused = send(as_marketer, "add", segments[:2], sure="1")
+    assert refused.status_code == 422
+    assert "Choose at least one channel." in refused.content.decode()
+    done = send(as_marketer, "add", segments[:2], sure="1", channels=[sms.pk])
+    assert messages(done) == ["Added 1 segment to SMS."]
+    again = send(as_marketer, "add", segments[:2], sure="1", channels=[sms.pk])
+    assert messages(again)[-1] == "Nothing was added: they are all there already."
+
+
+def test_a_form_sent_twice_acts_once(as_marketer: Client, segments: list[Segment]) -> None:
+    token = uuid4()
+    for _ in range(2):
+        response = send(as_marketer, "delete", segments[:1], sure="1", form_token=token)
+        assert response.status_code == 302
+    assert ChangeSet.objects.filter(kind="bulk").count() == 1
+
+
+def test_a_segment_of_another_channel_is_not_touched(as_marketer: Client, segments: list[Segment]) -> None:
+    elsewhere = SegmentFactory(channel=Channel.objects.get(slug="sms"))
+    send(as_marketer, "delete", [elsewhere], sure="1")
+    assert Segment.objects.filter(pk=elsewhere.pk).exists()
+
+
+def test_export_of_ticked_rows_holds_them_alone(as_viewer: Client, segments: list[Segment]) -> None:
+    response = as_viewer.get(f"{LIST}export/", {"ids": [segments[0].pk, segments[5].pk], "q": ""})
+    text = b"".join(response.streaming_content).decode()  # type: ignore[arg-type]
+    assert [line.split(",")[0] for line in text.splitlines()[1:]] == ["Lapsed", "VIP 0"]
+    everything = as_viewer.get(f"{LIST}export/", {"ids": [segments[0].pk], "all": "1", "q": "vip"})
+    assert len(b"".join(everything.streaming_content).splitlines()) == 6  # type: ignore[arg-type]
+    assert as_viewer.get(f"{LIST}export/", {"ids": "x"}).status_code == 400
+
+
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "IN_REQUEST", 2)
+
+
+def test_very_many_are_done_by_a_worker_and_sent_twice_by_one_job(
+    as_marketer: Client, segments: list[Segment], large: None
+) -> None:
+    token = uuid4()
+    for _ in range(2):
+        response = send(as_marketer, "deactivate", [], all="1", q="vip", sure="1", form_token=token)
+    job = BulkJob.objects.get()
+    assert response["Location"] == f"{URL}{job.pk}/"
+    assert job.chosen == {"q": "vip", "status": "", "source": ""}
+    assert "This waits for the worker." in as_marketer.get(f"{URL}{job.pk}/").content.decode()
+    assert Segment.objects.filter(active=True).count() == 4
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("do", ["deactivate", "delete", "add"])
+def test_a_worker_does_it_and_its_page_says_so(
+    as_marketer: Client, segments: list[Segment], large: None, do: str
+) -> None:
+    sms = Channel.objects.get(slug="sms")
+    response = send(as_marketer, do, [], all="1", q="vip", sure="1", channels=[sms.pk])
+    Worker("bulk").work(drain=True)
+    page = as_marketer.get(response["Location"]).content.decode()
+    words = {
+        "deactivate": "Deactivated 3 segments.",
+        "delete": "Deleted 5 segments.",
+        "add": "Added 5 segments to SMS.",
+    }
+    assert words[do] in page
+    assert "hx-trigger" not in page[page.index('id="bulk-job"') :]
+    change_set = BulkJob.objects.get().change_set
+    assert change_set
+    assert f"/activity/{change_set.pk}/undo/" in page
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_job_that_finds_nothing_to_do_says_so(as_marketer: Client, segments: list[Segment], large: None) -> None:
+    response = send(as_marketer, "activate", [], all="1", q="vip", sure="1")
+    Segment.objects.update(active=True)
+    Worker("bulk").work(drain=True)
+    assert "they are all active already" in as_marketer.get(response["Location"]).content.decode()
+
+
+def test_a_viewer_can_tick_and_export_and_nothing_else(as_viewer: Client, segments: list[Segment]) -> None:
+    html = as_viewer.get(LIST).content.decode()
+    assert 'name="ids"' in html
+    assert 'name="do"' not in html
