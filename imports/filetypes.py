@@ -10,6 +10,7 @@ from imports.unreadable import UnreadableFile
 
 SAVE_AS = "Open it and save it as CSV UTF-8, then upload that file."
 EXCEL = f"This is an Excel workbook. {SAVE_AS}"
+EXCEL_AGAIN = "Save it once more from Excel as CSV UTF-8, then upload that file."
 UNPACK = "Unpack it and upload the CSV file inside."
 ASK = "Ask for the list as CSV and upload that."
 EXPORT = "Use Export in the platform, not Save page, and upload the CSV file."
@@ -35,6 +36,7 @@ _MAGIC = (
 )
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # Excel until 2003, and every Office file with a password
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
+_EXCEL_NAMES = (".xlsx", ".xlsm", ".xlsb", ".xls")
 _HTML = re.compile(
     rb"\s*(?:<\?xml[^>]*>\s*)?(?:(?><!--.*?-->)\s*)*<(?:!doctype\s+html|(?:html|head|body|table|meta|script|style|title|div)[\s>])",
     re.IGNORECASE | re.DOTALL,
@@ -46,19 +48,22 @@ _CONTROL_FEW = 16
 _LOOK_AT = 8_192
 
 
-def refuse_other_kinds(head: bytes) -> None:
-    """Raise UnreadableFile (`not_csv`) if a file that begins with `head` is no text file, naming what it is."""
-    message = _other_kind(head)
+def refuse_other_kinds(head: bytes, name: str = "") -> None:
+    """Raise UnreadableFile (`not_csv`) if a file that begins with `head` is no text file, naming what it is.
+
+    Its own `name` decides nothing: a refusal only says where it promises something else.
+    """
+    message = _other_kind(head, name)
     if message:
         raise UnreadableFile("not_csv", message)
 
 
-def _other_kind(head: bytes) -> str:
+def _other_kind(head: bytes, name: str) -> str:
     for magic, message in _MAGIC:
         if head.startswith(magic):
             return message
     if head.startswith(_ZIP):
-        return _zipped(head)
+        return _zipped(head, name)
     if head.startswith(_OLE):
         if "EncryptedPackage".encode("utf-16-le") in head:
             return f"This Excel workbook is protected. Remove the password in Excel first. {SAVE_AS}"
@@ -79,15 +84,19 @@ def _other_kind(head: bytes) -> str:
     return ""
 
 
-def _zipped(head: bytes) -> str:
+def _zipped(head: bytes, name: str) -> str:
     if b"opendocument.spreadsheet" in head[:200]:
         return f"This is an OpenDocument spreadsheet. {SAVE_AS}"
     if b"word/" in head:
         return f"This is a Word document. {ASK}"
+    if b"ppt/" in head:
+        return f"This is a PowerPoint presentation. {ASK}"
     if b"xl/" in head or b"[Content_Types].xml" in head:
         return EXCEL
     if b"Index/" in head and b".iwa" in head:
         return f"This is a Numbers spreadsheet. {SAVE_AS}"
+    if name.lower().endswith(_EXCEL_NAMES):
+        return f"Its name says Excel workbook, but what is in it is another zip archive, or damaged. {EXCEL_AGAIN}"
     return f"This is a zip archive. {UNPACK}"
 
 

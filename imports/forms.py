@@ -69,7 +69,7 @@ class UploadForm(forms.Form):
         upload = self.cleaned_data["file"]
         upload.shown_name = uploads.shown_name(upload.name)
         try:
-            uploads.refuse_by_content(upload.file.read(uploads.HEAD))
+            uploads.refuse_by_content(upload.file.read(uploads.HEAD), upload.shown_name)
         except UnreadableFile as refused:
             raise ValidationError(refused.message, code=refused.code) from None
         peek = Peek(upload.file, limits())
@@ -115,41 +115,49 @@ class UploadForm(forms.Form):
         """Store the file and return its import, and whether it is new: a token is good for one.
 
         Another file, or for other channels, under a token that is used up is another import: a
-        browser may show a form once more that it has sent.
+        browser may show a form once more that it has sent. The file comes before its row, outside any
+        transaction: between two disks to store it is to copy it.
         """
-        token = self.cleaned_data["token"]
+        token, upload = self.cleaned_data["token"], self.cleaned_data["file"]
+        first = self._sent_before(token)
+        if first and self._repeats(first, user):
+            return first, False
+        kept = uploads.keep(uuid4() if first else token, upload)
         try:
-            return self._create(token, user), True
-        except IntegrityError:
-            first = ImportJob.objects.filter(pk=token).first()
+            return self._create(user, kept), True
+        except IntegrityError:  # sent twice at once, and the other was first
+            first = self._sent_before(token)
+            if first and not self._repeats(first, user):
+                kept = uploads.keep_apart(kept)
+                return self._create(user, kept), True
+            uploads.forget(kept)
             if not first:
                 raise
-        if self._repeats(first, user):
             return first, False
-        return self._create(uuid4(), user), True
+
+    @staticmethod
+    def _sent_before(token: UUID) -> ImportJob | None:
+        return ImportJob.objects.filter(pk=token).first()
 
     def _repeats(self, first: ImportJob, user: Person) -> bool:
         """Whether what was sent is what `first` was made of."""
         same_channels = set(first.channels.all()) == set(self.cleaned_data["channel"])
         return same_channels and (first.user, first.sha256) == (user, self.cleaned_data["file"].sha256)
 
-    def _create(self, pk: UUID, user: Person) -> ImportJob:
-        """Store row and file, or neither; IntegrityError if there is such a row.
-
-        The row comes first, so that of many senders of one form only one stores anything; the
-        others wait for it.
-        """
-        data = self.cleaned_data
-        upload = data["file"]
-        peek = self.peek
+    def _create(self, user: Person, kept: uploads.Kept) -> ImportJob:
+        """Make the import of a stored file; IntegrityError if there is one."""
+        data, peek = self.cleaned_data, self.peek
         with transaction.atomic():
             job = ImportJob.objects.create(
-                pk=pk,
+                pk=kept.job,
                 user=user,
                 status=Status.UPLOADED,
                 goal=ImportJob.Goal.CHECK,
                 object_type=data["object_type"],
-                file_name=upload.shown_name,
+                file=kept.name,
+                file_name=data["file"].shown_name,
+                size=kept.size,
+                sha256=kept.sha256,
                 people_confirmed=data["people_confirmed"],
                 encoding=peek.dialect.encoding,
                 delimiter=peek.dialect.delimiter,
@@ -157,8 +165,6 @@ class UploadForm(forms.Form):
                 mapping=suggested(peek).to_json(),
             )
             ImportChannel.objects.bulk_create(ImportChannel(job=job, channel=channel) for channel in data["channel"])
-            job.file, job.size, job.sha256 = uploads.keep(job.pk, upload)
-            job.save(update_fields=["file", "size", "sha256"])
         return job
 
 

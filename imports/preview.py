@@ -12,6 +12,7 @@ from django.core.paginator import Page, Paginator
 
 from imports import planfile
 from imports.fields import SEGMENT_FIELDS
+from imports.mapping import Mapping as ColumnMapping
 from imports.models import ImportChannel, ImportJob
 from imports.planfile import PlanLine
 from jobs.models import Status
@@ -20,7 +21,8 @@ ROWS = 25
 SHOWN = 120  # characters of a cell
 FILTERS = (("all", "All"), ("ready", "Ready"), ("skipped", "Skipped"), ("errors", "With errors"))
 REASONS = {
-    "duplicate_in_file": "Skipped: the same segment as in line {0.of_line:,}",
+    "same_id": "Skipped: the same Segment ID “{0.after.segment_id}” as line {0.of_line:,}",
+    "same_name": "Skipped: by its name the same segment as line {0.of_line:,}",
     "already_exists": "Skipped: it is there already",
     "ambiguous_match": "Left out: several segments have this name. Give its Segment ID.",
 }
@@ -39,8 +41,9 @@ class Cell(NamedTuple):
 class PreviewRow:
     """One row of the plan in words."""
 
-    def __init__(self, line: PlanLine) -> None:
+    def __init__(self, line: PlanLine, id_is_label: bool = False) -> None:
         self.plan = line
+        self._id_is_label = id_is_label
 
     @property
     def cells(self) -> list[Cell]:
@@ -60,7 +63,10 @@ class PreviewRow:
         """Why it is left out or skipped; "" if it is neither."""
         if self.plan.errors:
             return "Left out: " + " ".join(error.message for error in self.plan.errors)
-        return REASONS[self.plan.code].format(self.plan) if self.plan.code in REASONS else ""
+        code = self.plan.code
+        if code == "duplicate_in_file":
+            code = "same_id" if self.plan.after.segment_id and not self._id_is_label else "same_name"
+        return REASONS[code].format(self.plan) if code in REASONS else ""
 
 
 def _in_words(line: PlanLine, texts: planfile.Texts) -> list[str]:
@@ -84,9 +90,10 @@ class PlanRows:
     __len__ = count
 
     def __getitem__(self, rows: slice) -> list[PreviewRow]:
-        channel = self._target.channel_id
-        lines = planfile.page(self._target.job, channel, self._kind, rows.start, rows.stop - rows.start)
-        return [PreviewRow(line) for line in lines]
+        job, channel = self._target.job, self._target.channel_id
+        is_label = ColumnMapping.from_json(job.mapping).is_label
+        lines = planfile.page(job, channel, self._kind, rows.start, rows.stop - rows.start)
+        return [PreviewRow(line, is_label) for line in lines]
 
 
 class Filter(NamedTuple):

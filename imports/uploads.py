@@ -10,7 +10,7 @@ import re
 import unicodedata
 from contextlib import suppress
 from typing import Any, NamedTuple
-from uuid import UUID
+from uuid import UUID, uuid4
 
 # First, as it puts the libmagic of its wheel where python-magic looks:
 import pylibmagic  # noqa: F401  # for what importing it does
@@ -33,12 +33,13 @@ class UploadHandler(TemporaryFileUploadHandler):
     """Takes the one file of the upload form to a temporary file, counting and hashing as it comes.
 
     A file beyond `IMPORT_MAX_BYTES` is dropped where it passes the limit (`too_large`); the rest
-    of the request is read and thrown away, so that the browser gets to see the answer. Files of
-    other fields are dropped at their first byte.
+    of the request is read and thrown away, so that the browser gets to see the answer. So it is where
+    the disk has no room for more (`not_stored`). Files of other fields are dropped at their first byte.
     """
 
     file: TemporaryUploadedFile
     too_large = False
+    not_stored: OSError | None = None
     _taken = False
 
     def new_file(self, field_name: str, *args: Any, **kwargs: Any) -> None:
@@ -47,7 +48,11 @@ class UploadHandler(TemporaryFileUploadHandler):
             raise SkipFile
         self._taken = True
         self._digest = hashlib.sha256()
-        super().new_file(field_name, *args, **kwargs)
+        try:
+            super().new_file(field_name, *args, **kwargs)
+        except OSError as error:
+            self.not_stored = error
+            raise SkipFile from error
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
         """Write a piece down, unless it is one too many."""
@@ -56,19 +61,33 @@ class UploadHandler(TemporaryFileUploadHandler):
             self.file.close()
             raise SkipFile
         self._digest.update(raw_data)
-        super().receive_data_chunk(raw_data, start)
+        try:
+            super().receive_data_chunk(raw_data, start)
+        except OSError as error:
+            self._give_up(error)
+            raise SkipFile from error
 
     def file_complete(self, file_size: int) -> "UploadedFile[Any] | None":
         """Return the file, with its digest as `sha256`."""
-        file = super().file_complete(file_size)
+        try:
+            file = super().file_complete(file_size)  # writes the end of it down
+        except OSError as error:
+            self._give_up(error)
+            return None
         if file is not None:
             file.sha256 = self._digest.hexdigest()  # type: ignore[attr-defined]  # ours, read by `keep`
         return file
 
+    def _give_up(self, error: OSError) -> None:
+        self.not_stored = error
+        with suppress(OSError):  # what could not be written cannot be at the end either
+            self.file.close()
+
 
 class Kept(NamedTuple):
-    """A file in storage: its name there, its size in bytes and its digest."""
+    """A file in storage: the import that it is for, its name there, its size in bytes and its digest."""
 
+    job: UUID
     name: str
     size: int
     sha256: str
@@ -84,9 +103,25 @@ def keep(job: UUID, upload: "UploadedFile[Any]") -> Kept:
         name = default_storage.save(place, upload)
     except OSError:
         with suppress(OSError):
-            default_storage.delete(place)
+            if default_storage.size(place) != upload.size:  # else the same form's other sender has stored it
+                default_storage.delete(place)
         raise
-    return Kept(name, upload.size or 0, upload.sha256)  # type: ignore[attr-defined]  # set by UploadHandler
+    return Kept(job, name, upload.size or 0, upload.sha256)  # type: ignore[attr-defined]  # set by UploadHandler
+
+
+def keep_apart(kept: Kept) -> Kept:
+    """Store a kept file anew, for an import of its own."""
+    job = uuid4()
+    with default_storage.open(kept.name) as file:
+        name = default_storage.save(f"imports/{job}/upload", file)
+    forget(kept)
+    return kept._replace(job=job, name=name)
+
+
+def forget(kept: Kept) -> None:
+    """Delete a kept file for which there is no import; what cannot be deleted, retention will."""
+    with suppress(OSError):
+        default_storage.delete(kept.name)
 
 
 def shown_name(name: str) -> str:
@@ -119,9 +154,9 @@ REFUSED = {
 }
 
 
-def refuse_by_content(head: bytes) -> None:
+def refuse_by_content(head: bytes, name: str = "") -> None:
     """Raise UnreadableFile (`not_csv`) if what starts with `head` is no text, saying what it is and what to do."""
-    refuse_other_kinds(head)
+    refuse_other_kinds(head, name)
     if b"\0" not in head:  # no binary file does without; a text may happen to start like an image
         return
     found = magic.from_buffer(head, mime=True)

@@ -10,12 +10,12 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib import messages
+from django.core.exceptions import ValidationError
 from django.core.files.storage import default_storage
 from django.core.paginator import Paginator
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -36,8 +36,7 @@ from people.models import Person
 log = logging.getLogger(__name__)
 
 NOT_STORED = (
-    "The file could not be stored, and nothing of it was kept: the server's disk may be full. "
-    "Try again later, or tell an admin."
+    "Nothing of the file was kept: the server's disk may be full. Try again later, or ask an admin to make room."
 )
 RECENT = 4
 IMPORTS_A_PAGE = 50
@@ -53,7 +52,6 @@ SAMPLE = "\r\n".join(
 )
 
 
-@never_cache  # a form that a browser keeps would be sent again with its old token
 @csrf_exempt  # so that nothing reads the request before its file has somewhere to go; _upload checks
 @require_http_methods(["GET", "HEAD", "POST"])
 @role_required(MARKETER)
@@ -72,17 +70,24 @@ def _upload(request: HttpRequest, handler: UploadHandler) -> HttpResponse:
     form = UploadForm(request.POST, request.FILES)  # reads the request
     if handler.too_large:
         return too_large(request)
+    if handler.not_stored:
+        return _not_stored(request, form, handler.not_stored)
     if not form.is_valid():
         return _upload_page(request, form, status=422)
     try:
         job, is_new = form.save(cast(Person, request.user))
     except OSError as error:
-        log.warning("An upload could not be stored: %s", error)
-        form.add_error("file", NOT_STORED)
-        return _upload_page(request, form, status=507)
+        return _not_stored(request, form, error)
     if is_new and not form.peek.problem and MappingForm.of_job(job, form.peek).is_valid():
         check_again(job)
     return redirect("imports:mapping", job.pk)
+
+
+def _not_stored(request: HttpRequest, form: UploadForm, error: OSError) -> HttpResponse:
+    log.warning("An upload could not be stored: %s", error)
+    form.errors.pop("file", None)  # that there is none
+    form.add_error("file", ValidationError(NOT_STORED, code="not_stored"))
+    return _upload_page(request, form, status=507)
 
 
 def _upload_page(request: HttpRequest, form: UploadForm, status: int = 200) -> HttpResponse:

@@ -108,6 +108,16 @@ def test_full_disk_under_the_uploads_refuses_a_file_and_keeps_nothing_of_it(inst
     assert (jobs, left) == (0, [])
 
 
+def test_full_disk_under_what_comes_in_refuses_a_file_and_keeps_nothing_of_it(installation: Installation) -> None:
+    incoming = installation.data / "incoming"
+    incoming.mkdir(exist_ok=True)
+    with small_disk(incoming, "128k"):
+        status, says_so, jobs, left = answers(installation.python(f"import django.conf\n{ASK}{UPLOAD}"))
+        assert list(incoming.iterdir()) == []
+    assert (status, says_so) == (507, True)
+    assert (jobs, left) == (0, [])
+
+
 def test_full_disk_under_the_uploads_ends_a_check_with_nothing_changed(installation: Installation) -> None:
     uploads = installation.data / "uploads"
     uploads.mkdir()

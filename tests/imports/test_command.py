@@ -160,6 +160,14 @@ def test_a_file_that_cannot_be_imported_is_one_sentence_and_changes_nothing(
     assert import_segments(content).out == ""
 
 
+def test_a_file_without_a_name_column_says_how_to_name_one(import_segments: Import) -> None:
+    done = import_segments(b"Foo,Bar\nVIP,2\n")
+    assert done.error == (
+        "No column is called like a segment name; name one with --map name=COLUMN (the file has 'Foo', 'Bar')."
+    )
+    assert import_segments(b"Foo,Bar\nVIP,2\n", "--map", "name=Foo").status == 0
+
+
 def test_a_missing_file_is_one_sentence(import_segments: Import, tmp_path: Path) -> None:
     files = stored_files()
     done = import_segments(tmp_path / "nothing.csv", "--json")

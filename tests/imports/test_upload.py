@@ -1,5 +1,6 @@
 """Uploading a file: what is kept, what is refused, and that one form is one import."""
 
+import errno
 import gzip
 import hashlib
 import io
@@ -15,12 +16,14 @@ from uuid import UUID, uuid4
 import pytest
 from django.conf import settings as of_project
 from django.core.files.storage import default_storage
-from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.files.uploadedfile import SimpleUploadedFile, TemporaryUploadedFile
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from pytest_django.live_server_helper import LiveServer
 
 from imports import uploads
+from imports.forms import UploadForm
 from imports.models import ImportJob
 from imports.uploads import shown_name
 from jobs.models import Status
@@ -127,6 +130,11 @@ def test_other_kinds_of_files_are_refused_by_name_and_not_kept(
     assert "Nothing was stored." in text
     assert not ImportJob.objects.exists()
     assert stored() == before
+
+
+def test_a_zip_archive_that_is_named_like_a_workbook_is_told_as_what_it_is(upload: Callable[..., Any]) -> None:
+    text = upload(zipped("segments.csv"), name="segments.xlsx").content.decode()
+    assert "Its name says Excel workbook, but what is in it is another zip archive, or damaged." in text
 
 
 def test_type_that_the_browser_names_does_not_matter(as_marketer: Client) -> None:
@@ -254,6 +262,56 @@ def test_form_of_somebody_else_is_another_import(
 
 def test_browser_does_not_keep_the_form(as_marketer: Client) -> None:
     assert "no-store" in as_marketer.get(UPLOAD)["Cache-Control"]
+
+
+@pytest.mark.parametrize("fails", ["new_file", "write", "seek"])
+def test_a_full_disk_while_a_file_comes_in_says_what_to_do(
+    upload: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    def full(*args: Any, **kwargs: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    if fails == "new_file":
+        monkeypatch.setattr("django.core.files.uploadhandler.TemporaryUploadedFile", full)
+    else:
+        monkeypatch.setattr(TemporaryUploadedFile, fails, full, raising=False)
+    answer = upload(GOOD)
+    assert answer.status_code == 507
+    text = answer.content.decode()
+    assert "The file could not be stored" in text
+    assert "Try again later, or ask an admin to make room." in text
+    assert "Choose a CSV file." not in text
+    assert not ImportJob.objects.exists()
+    assert list(of_project.FILE_UPLOAD_TEMP_DIR.iterdir()) == []
+
+
+def test_an_upload_is_stored_outside_any_transaction(
+    uploaded: Callable[..., ImportJob], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    within, keep = [], uploads.keep
+
+    def note(*args: Any) -> uploads.Kept:
+        within.append(connection.in_atomic_block)
+        return keep(*args)
+
+    monkeypatch.setattr(uploads, "keep", note)
+    uploaded(GOOD)
+    assert within == [False]
+
+
+def test_another_file_at_the_same_moment_under_the_same_token_is_another_import(
+    uploaded: Callable[..., ImportJob], upload: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = uploaded(GOOD)
+    look = UploadForm._sent_before
+    looks = iter([lambda token: None, look])  # the first look was before the other had sent it
+    monkeypatch.setattr(UploadForm, "_sent_before", staticmethod(lambda token: next(looks)(token)))
+    answer = upload(GOOD + b"Lapsed,l-2\n", token=str(first.pk))
+    assert answer.status_code == 302
+    other = ImportJob.objects.exclude(pk=first.pk).get()
+    assert (first.rows, other.rows) == (1, 2)
+    assert default_storage.exists(first.file)
+    assert other.file == f"imports/{other.pk}/upload"
 
 
 def test_storing_an_upload_only_renames_it(uploaded: Callable[..., ImportJob], monkeypatch: pytest.MonkeyPatch) -> None:

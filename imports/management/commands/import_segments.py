@@ -33,6 +33,7 @@ from segments.values import RowError
 
 COULD_NOT, WRONG_USAGE, ROW_ERRORS = 1, 2, 3  # exit statuses: DESIGN section 4
 TOLD = 20  # of error rows, in words
+COLUMNS_NAMED = 8  # in a refusal
 CHUNK = 1024 * 1024
 FIELDS = [field.name for field in SEGMENT_FIELDS]
 DELIMITER_NAMES = {label.lower(): delimiter for delimiter, label in DELIMITERS.items()} | {"\\t": "\t"}
@@ -92,13 +93,13 @@ class Command(BaseCommand):
         channels = _channels(options["channel"])
         try:
             with _opened(options["file"]) as source:
-                job.file, job.size, job.sha256 = _kept(job, source)
+                _, job.file, job.size, job.sha256 = _kept(job, source)
             with _nothing_kept_on_failure(job):
                 with opened(job) as (table, stream):
                     self._describe(job, table)
                     mapping = _mapping(table, *choices)
                     job.mapping = mapping.to_json()
-                    refuse_mapping(table, stream, mapping)
+                    _refuse(table, stream, mapping)
                 job.save()
                 ImportChannel.objects.bulk_create(ImportChannel(job=job, channel=channel) for channel in channels)
             self._perform(job, dry_run=options["dry_run"])
@@ -275,6 +276,21 @@ def _column(header: list[str], name: str, text: str) -> int:
             raise wrong_usage(f"Several columns are called {text!r}: say {numbers}.")
     shown = ", ".join(repr(column) for column in header)
     raise wrong_usage(f"--map {name}={text}: the file has no such column. It has {shown}.")
+
+
+def _refuse(table: Table, stream: BinaryIO, mapping: Mapping) -> None:
+    """Raise JobError if the rows cannot be read by `mapping`; where an option helps, name it."""
+    try:
+        refuse_mapping(table, stream, mapping)
+    except JobError as error:
+        if error.code != "name_unmapped":
+            raise
+        has = ", ".join(repr(column) for column in table.header[:COLUMNS_NAMED])
+        more = ", …" if len(table.header) > COLUMNS_NAMED else ""
+        message = (
+            f"No column is called like a segment name; name one with --map name=COLUMN (the file has {has}{more})."
+        )
+        raise JobError(error.code, message, error.line) from None
 
 
 @contextmanager
