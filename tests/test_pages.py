@@ -42,6 +42,23 @@ def test_every_page_forbids_other_hosts_inline_code_and_frames(as_admin: Client,
     assert response["Referrer-Policy"] == "same-origin"
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/channels/email/segments/", "/channels/email/segments/export/", "/data/upload/", "/admin/", "/nowhere/"],
+)
+def test_no_page_is_kept_by_a_cache_or_after_sign_out(as_admin: Client, path: str) -> None:
+    said = {part.strip() for part in as_admin.get(path)["Cache-Control"].split(",")}
+    assert {"private", "no-store"} <= said
+
+
+def test_the_icon_is_where_browsers_look_for_it() -> None:
+    response = Client().get("/favicon.ico")
+    assert (response.status_code, response["Content-Type"]) == (200, "image/x-icon")
+    assert "no-store" not in response["Cache-Control"]
+    assert b"".join(response).startswith(b"\0\0\1\0")
+
+
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: str(path.relative_to(ROOT / "templates")))
 def test_no_template_has_inline_code_or_style_or_another_host(template: Path) -> None:
     text = template.read_text("utf-8")

@@ -110,6 +110,17 @@ def test_a_toast_goes_by_itself_but_not_while_it_has_the_focus(page: Page, decaf
     expect(toast).to_have_count(0)
 
 
+def test_back_shows_no_page_to_who_has_signed_out(page: Page, decaf: Segment) -> None:
+    page.goto("/channels/email/segments/")
+    expect(page.get_by_role("link", name="Decaf buyers")).to_be_visible()
+    page.get_by_role("button", name="Marketer Person").click()
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url("**/accounts/login/")
+    page.go_back()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    expect(page.get_by_text("Decaf buyers")).to_have_count(0)
+
+
 def test_who_was_signed_out_meanwhile_is_sent_to_sign_in(page: Page, decaf: Segment) -> None:
     page.goto("/channels/email/segments/")
     page.context.clear_cookies()
