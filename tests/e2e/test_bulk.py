@@ -1,0 +1,104 @@
+"""Many segments at once, in a browser: ticks, a range, all that match; the question before, Undo after."""
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from segments.models import Segment
+from tests.factories import SegmentFactory
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+LIST = "/channels/email/segments/"
+
+
+@pytest.fixture
+def thirty(transactional_db: None) -> list[Segment]:
+    return [SegmentFactory(name=f"VIP {n:02}") for n in range(30)]
+
+
+def tick(page: Page, name: str) -> Locator:
+    return page.get_by_role("checkbox", name=f"Select {name}", exact=True)
+
+
+def bar(page: Page) -> Locator:
+    return page.get_by_role("region", name="Selected segments")
+
+
+def toast(page: Page, text: str) -> Locator:
+    return page.locator("#toasts .toast-aa").filter(has_text=text)
+
+
+def test_a_range_is_deactivated_and_that_undone(page: Page, thirty: list[Segment]) -> None:
+    page.goto(LIST)
+    expect(bar(page)).to_be_hidden()
+    tick(page, "VIP 02").check()
+    tick(page, "VIP 05").click(modifiers=["Shift"])
+    expect(bar(page)).to_contain_text("4 selected")
+    bar(page).get_by_role("button", name="Deactivate").click()
+    expect(toast(page, "Deactivated 4 segments.")).to_be_visible()
+    expect(bar(page)).to_be_hidden()
+    assert Segment.objects.filter(active=False).count() == 4
+    toast(page, "Deactivated 4 segments.").get_by_role("button", name="Undo").click()
+    page.get_by_role("button", name="Restore 4 segments").click()
+    expect(toast(page, "is undone")).to_be_visible()
+    assert Segment.objects.filter(active=False).count() == 0
+
+
+def test_all_that_match_are_deleted_after_a_question(page: Page, thirty: list[Segment]) -> None:
+    SegmentFactory(name="Lapsed")
+    page.goto(f"{LIST}?q=vip")
+    page.get_by_role("checkbox", name="Select all segments on this page").check()
+    expect(bar(page)).to_contain_text("25 selected")
+    bar(page).get_by_text("Select all 30").click()
+    expect(bar(page)).to_contain_text("All selected")
+    bar(page).get_by_role("button", name="Delete").click()
+    question = page.get_by_role("alertdialog", name="Delete 30 segments from Email?")
+    expect(question.get_by_role("link", name="Cancel")).to_be_focused()
+    expect(question).to_contain_text("and 22 more")
+    question.get_by_role("button", name="Delete 30 segments").click()
+    expect(toast(page, "Deleted 30 segments.")).to_be_visible()
+    assert list(Segment.objects.values_list("name", flat=True)) == ["Lapsed"]
+
+
+def test_ticked_segments_are_added_to_another_channel(page: Page, thirty: list[Segment]) -> None:
+    page.goto(LIST)
+    tick(page, "VIP 01").check()
+    tick(page, "VIP 03").check()
+    bar(page).get_by_role("button", name="Add").click()
+    box = page.get_by_role("dialog", name="Add 2 segments to another channel")
+    box.get_by_role("button", name="Add to channel").click()
+    expect(box.get_by_role("alert")).to_have_text("Choose at least one channel.")
+    box.get_by_role("checkbox", name="SMS").check()
+    box.get_by_role("button", name="Add to channel").click()
+    expect(toast(page, "Added 2 segments to SMS.")).to_be_visible()
+    expect(page.get_by_role("navigation", name="Main").get_by_role("link", name="SMS")).to_contain_text("2")
+
+
+def test_one_segment_is_added_from_its_menu(page: Page, thirty: list[Segment]) -> None:
+    page.goto(LIST)
+    row = page.get_by_role("row").filter(has=page.get_by_role("link", name="VIP 07", exact=True))
+    row.get_by_role("button", name="More actions").click()
+    row.get_by_role("button", name="Add to channel…").click()
+    box = page.get_by_role("dialog", name="Add “VIP 07” to another channel")
+    box.get_by_role("checkbox", name="Meta").check()
+    box.get_by_role("button", name="Add to channel").click()
+    expect(toast(page, "Added 1 segment to Meta.")).to_be_visible()
+
+
+def test_ticked_segments_are_exported(page: Page, thirty: list[Segment]) -> None:
+    page.goto(LIST)
+    tick(page, "VIP 01").check()
+    with page.expect_download() as download:
+        bar(page).get_by_role("button", name="Export").click()
+    text = download.value.path().read_text("utf-8-sig")
+    assert text.splitlines()[1:] == ["VIP 01,,,Active"]
+
+
+def test_it_works_without_javascript(plain_page: Page, thirty: list[Segment]) -> None:
+    page = plain_page
+    page.goto(LIST)
+    tick(page, "VIP 01").check()
+    bar(page).get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Delete 1 segment").click()
+    expect(page.get_by_text("Deleted 1 segment.")).to_be_visible()
+    assert Segment.objects.count() == 29
