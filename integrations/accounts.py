@@ -62,6 +62,7 @@ def connect(key: Secret, name: str, user: "Person | None", replacing: KlaviyoAcc
     account.scopes = sorted(connection.scopes)
     account.keep_key(key)
     account.connected_at = account.checked_at = timezone.now()
+    account.refused_at = None
     account.connected_by = user
     account.save()
     return account
@@ -69,11 +70,23 @@ def connect(key: Secret, name: str, user: "Person | None", replacing: KlaviyoAcc
 
 def check(account: KlaviyoAccount) -> Connection:
     """Ask Klaviyo what the account's key opens now, and note it. Raises KlaviyoError, secrets.Unreadable."""
-    connection = look(account.key())
+    try:
+        connection = look(account.key())
+    except KlaviyoError as error:
+        note_refusal(account, error)
+        raise
     account.scopes = sorted(connection.scopes)
-    account.checked_at = timezone.now()
-    account.save(update_fields=["scopes", "checked_at"])
+    account.checked_at, account.refused_at = timezone.now(), None
+    account.save(update_fields=["scopes", "checked_at", "refused_at"])
     return connection
+
+
+def note_refusal(account: KlaviyoAccount, error: KlaviyoError) -> None:
+    """Note on the account that Klaviyo does not accept its key, if that is the error."""
+    if error.code == "key_refused":
+        KlaviyoAccount.objects.filter(pk=account.pk, encrypted_key=account.encrypted_key).update(
+            refused_at=timezone.now()
+        )
 
 
 def lacking(connection: Connection) -> KlaviyoError:

@@ -45,6 +45,7 @@ class KlaviyoAccount(models.Model):
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, editable=False
     )
     checked_at = models.DateTimeField(null=True, editable=False)
+    refused_at = models.DateTimeField(null=True, editable=False, help_text="When Klaviyo last did not accept the key.")
 
     objects = KlaviyoAccountQuerySet.as_manager()
 
@@ -182,6 +183,16 @@ class SyncJob(Job):
     def by(self) -> str:
         """Who asked for it."""
         return str(self.user or self.get_via_display())
+
+    @property
+    def can_be_undone(self) -> bool:
+        """Whether it changed what an undo brings back: marks of what is gone come and go by themselves."""
+        return self.change_set_id is not None and self.created + self.updated > 0
+
+    @property
+    def waits_until(self) -> datetime | None:
+        """When Klaviyo answers again, while that lies ahead."""
+        return self.retry_at if self.retry_at and self.retry_at > timezone.now() else None
 
     @property
     def result(self) -> str:

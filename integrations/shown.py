@@ -3,6 +3,7 @@
 Goes in: a channel, or a sync. Comes out: what the templates show. Must not know: requests.
 """
 
+import math
 import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -111,7 +112,7 @@ def took(job: SyncJob) -> str:
     """Return how long a job has been at it, or took, in words."""
     if not job.started_at:
         return ""
-    seconds = round(((job.finished_at or timezone.now()) - job.started_at).total_seconds())
+    seconds = math.ceil(((job.finished_at or timezone.now()) - job.started_at).total_seconds())
     return f"{seconds} second{'' if seconds == 1 else 's'}" if seconds < 120 else f"{round(seconds / 60)} minutes"
 
 

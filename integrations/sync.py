@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from integrations.accounts import open_account
+from integrations.accounts import note_refusal, open_account
 from integrations.arrival import ArrivalRule, rule_for
 from integrations.klaviyo.client import LISTS, SEGMENTS, Account, Everything, KlaviyoError
 from integrations.klaviyo.parse import KINDS, Found, Unusable, parse
@@ -164,6 +164,7 @@ def fetch(job: SyncJob) -> Everything:
     try:
         everything = open_account(job.account.key()).everything(on_progress)
     except KlaviyoError as error:
+        note_refusal(job.account, error)
         raise in_words(error) from None
     except Unreadable:
         raise SyncError(
@@ -222,7 +223,10 @@ def other_account(job: SyncJob, answered: Account) -> str:
 
 
 def keep_account(account: KlaviyoAccount, answered: Account) -> None:
-    """Note that the account is another now: somebody said that this is right."""
+    """Note that the key is good, and that the account is another now, if somebody said that this is right."""
+    if account.refused_at:
+        account.refused_at = None
+        account.save(update_fields=["refused_at"])
     if answered.id == account.account_id:
         return
     if KlaviyoAccount.objects.filter(account_id=answered.id).exists():
@@ -259,8 +263,9 @@ def line_of(job: SyncJob, row: SyncRow, rules: Iterable[ArrivalRule]) -> SyncLin
         line.was = row.before.name
     if row.klaviyo and row.outcome in ("protected", "updated") and row.klaviyo.name != line.name:
         line.says = row.klaviyo.name
-    if row.outcome == "error" and row.before:
-        line.says = f"Its ID is that of “{row.before.name}” here, which is of another account or kind."
+    if row.outcome == "error":
+        whose = f"“{row.before.name}” here, which is of another account or kind" if row.before else "another one there"
+        line.says = f"Its ID is that of {whose}."
     return line
 
 

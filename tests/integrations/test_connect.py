@@ -159,6 +159,22 @@ def test_a_stored_key_that_cannot_be_read_says_so(as_admin: Client, account: Kla
     assert "ENCRYPTION_KEYS was changed" in shown
 
 
+def test_a_key_that_klaviyo_refused_is_shown_as_refused_until_it_works(
+    as_admin: Client, account: KlaviyoAccount, klaviyo: FakeKlaviyo
+) -> None:
+    test = f"/integrations/klaviyo/{account.pk}/test/"
+    klaviyo.allow()
+    assert "Key refused" in text_of(as_admin.post(test, follow=True))
+    klaviyo.allow(*READ_ALL)
+    klaviyo.misbehave(faults.status(500))
+    shown = text_of(as_admin.post(test, follow=True))
+    assert "Key refused" in shown
+    klaviyo.behave()
+    shown = text_of(as_admin.post(test, follow=True))
+    assert "Key refused" not in shown
+    assert "Connected" in shown
+
+
 def test_a_disconnected_account_is_gone_from_the_page(as_admin: Client, account: KlaviyoAccount) -> None:
     assert "Fernhill" in text_of(as_admin.get("/integrations/"))
     assert "Its key ending" in text_of(as_admin.get(f"/integrations/klaviyo/{account.pk}/disconnect/"))

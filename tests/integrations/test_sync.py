@@ -83,6 +83,8 @@ def test_one_bad_object_is_an_error_and_the_others_arrive(sync: Sync, klaviyo: F
     klaviyo.odd["lists"] = [None, {"type": "segment", "id": "Z", "attributes": {}}]
     job = sync()
     assert (job.status, counts(job)) == (Status.DONE, {"fetched": 7, "created": 3, "errors": 4})
+    klaviyo.add_list("S00000", "The ID of a segment")
+    assert "Its ID is that of" in sync().lines.get(name="The ID of a segment").says
     errors = [line.segment_id for line in job.lines.filter(outcome="error")]
     assert errors == ["Bad", "Odd", "", "Z"]
     assert all(line.says for line in job.lines.filter(outcome="error"))

@@ -17,6 +17,7 @@ from people.models import Person
 from segments import changes
 from segments.models import ChangeSet, Segment
 from segments.values import SegmentValues
+from tests.klaviyo import fake as faults
 from tests.klaviyo.fake import FakeKlaviyo
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -100,6 +101,43 @@ def test_a_refused_key_says_what_to_do_and_that_nothing_was_changed(
         assert "None of your segments were changed." in shown
         assert "Try again with the same key" in shown
         assert ("Replace key</a>" in shown) == (client is as_admin)
+
+
+def test_a_key_that_a_sync_found_refused_is_shown_so_until_a_sync_works(
+    as_admin: Client, klaviyo: FakeKlaviyo, sync: Sync
+) -> None:
+    klaviyo.allow()
+    sync()
+    assert "Key refused" in text_of(as_admin.get("/integrations/"))
+    klaviyo.allow("accounts:read", "lists:read", "segments:read")
+    sync()
+    assert "Key refused" not in text_of(as_admin.get("/integrations/"))
+
+
+def test_a_limit_says_when_klaviyo_answers_again_until_it_does(
+    as_viewer: Client, klaviyo: FakeKlaviyo, sync: Sync
+) -> None:
+    klaviyo.misbehave(faults.limited("600"))
+    job = sync()
+    assert "Klaviyo answers again:" in text_of(as_viewer.get(TAB))
+    SyncJob.objects.filter(pk=job.pk).update(retry_at=timezone.now() - timedelta(seconds=1))
+    assert "Klaviyo answers again:" not in text_of(as_viewer.get(TAB))
+
+
+def test_a_sync_that_changed_nothing_offers_no_undo(as_marketer: Client, klaviyo: FakeKlaviyo, sync: Sync) -> None:
+    klaviyo.add_many(3, 0)
+    assert "Undo…" in text_of(as_marketer.get(sync().get_absolute_url()))
+    assert "Undo…" in text_of(as_marketer.get(TAB))
+    klaviyo.remove("S00000")
+    assert "Undo…" not in text_of(as_marketer.get(sync().get_absolute_url()))
+    assert "Undo…" not in text_of(as_marketer.get(TAB))
+
+
+def test_errors_are_said_beside_what_went_well(as_viewer: Client, klaviyo: FakeKlaviyo, sync: Sync) -> None:
+    klaviyo.add_many(1, 0)
+    klaviyo.add_segment("Bad", "x" * 300)
+    sync()
+    assert "1 could not be taken over,</b> all the others were." in text_of(as_viewer.get(TAB))
 
 
 def test_an_older_result_becomes_a_line(as_viewer: Client, klaviyo: FakeKlaviyo, sync: Sync) -> None:
