@@ -18,6 +18,7 @@ from accessaudience.htmx import render_fragment, wants_fragment
 from accessaudience.roles import ADMIN, VIEWER, role_required
 from jobs.models import ENDED, Status
 from jobs.presence import worker_missing
+from people.audit import Kind, record
 from people.models import Person
 from segments import undoing
 from segments.activity import csv_pieces, deed_of, page_of
@@ -48,6 +49,7 @@ def activity(request: HttpRequest) -> HttpResponse:
 @role_required(ADMIN)
 def export(request: HttpRequest) -> HttpResponseBase:
     """Send the change sets that match the search and filters, as CSV."""
+    record(Kind.EXPORT, request, "Activity")
     return StreamingHttpResponse(
         csv_pieces(ActivityForm(request.GET).matching()),
         content_type="text/csv; charset=utf-8",

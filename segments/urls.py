@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from segments import activity_views, bulk_views, change_views, undo_views, views
+from segments import access_views, activity_views, bulk_views, change_views, undo_views, views
 
 app_name = "segments"
 
@@ -23,6 +23,8 @@ urlpatterns = [
     path("channels/<slug:slug>/segments/", include(of_channel)),
     path("activity/", activity_views.activity, name="activity"),
     path("activity/export/", activity_views.export, name="activity_export"),
+    path("activity/access/", access_views.access, name="access"),
+    path("activity/access/export/", access_views.export, name="access_export"),
     path("activity/<int:pk>/", activity_views.change, name="change"),
     path("activity/<int:pk>/undoing/", activity_views.being_undone, name="being_undone"),
     path("activity/<int:pk>/undo/", undo_views.undo, name="undo"),

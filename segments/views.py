@@ -22,6 +22,7 @@ from django.views.decorators.http import require_safe
 from accessaudience.htmx import render_fragment, wants_fragment
 from accessaudience.roles import VIEWER, role_required
 from channels.models import Channel
+from people.audit import Kind, record
 from segments.bulk_forms import ChosenForm
 from segments.export import csv_pieces
 from segments.forms import FilterForm, HistoryForm
@@ -106,6 +107,7 @@ def export(request: HttpRequest, slug: str) -> HttpResponseBase:
     form = ChosenForm(request.GET, channel=channel)
     if not form.is_valid():
         return HttpResponseBadRequest("The segments to export are not understood. Select them in the list again.")
+    record(Kind.EXPORT, request, f"Segments of {channel}")
     return StreamingHttpResponse(
         csv_pieces(form.segments),
         content_type="text/csv; charset=utf-8",

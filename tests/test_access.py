@@ -80,6 +80,8 @@ EXPECTED = {
     "segments:undo": form(MARKETER, "change_set", sent=302),
     "segments:activity": reads(VIEWER),
     "segments:activity_export": reads(ADMIN),
+    "segments:access": reads(ADMIN),
+    "segments:access_export": reads(ADMIN),
     "segments:change": reads(VIEWER, "change_set"),
     "segments:being_undone": reads(VIEWER, "change_set", answer=302),
     "imports:upload": form(MARKETER, sent=422),
@@ -126,8 +128,6 @@ EXPECTED = {
     "mfa_deactivate_totp": form(ANY_ROLE, shown=404, sent=404),
     "mfa_view_recovery_codes": reads(ANY_ROLE, answer=404),
     "mfa_generate_recovery_codes": form(ANY_ROLE, shown=302, sent=302),
-    "people:account": reads(ANY_ROLE),
-    "people:end_session": posts(ANY_ROLE, "session_of_nobody", sent=404),
     "people:list": form(ADMIN, sent=422),
     "people:role": posts(ADMIN, "reader", sent=302, role=MARKETER),
     "people:deactivate": form(ADMIN, "reader", sent=302),
@@ -135,6 +135,8 @@ EXPECTED = {
     "people:send_again": posts(ADMIN, "reader", sent=404),  # they have no invitation
     "people:turn_off_two_factor": form(ADMIN, "reader", sent=302),
     "people:join": form(EVERYBODY, sent=200),
+    "people:account": reads(ANY_ROLE),
+    "people:end_session": posts(ANY_ROLE, "session_of_nobody", sent=404),
     "people:end_other_sessions": posts(ANY_ROLE, sent=302),
     "people:theme": posts(ANY_ROLE, sent=302, theme="dark"),
     "health_live": reads(EVERYBODY),
@@ -146,9 +148,9 @@ ADMIN_MODELS = {
     "people_person": ACTIONS,
     "auth_group": ACTIONS - {"add", "delete"},
     "channels_channel": ACTIONS - {"delete"},  # while it holds segments, as that of `sample` does
+    "people_accessevent": ACTIONS - {"add", "delete"},
     "segments_segment": ACTIONS,
     "segments_changeset": ACTIONS - {"add", "delete"},
-    "people_accessevent": ACTIONS - {"add", "delete"},
     "segments_change": ACTIONS - {"add", "delete"},
     "imports_importjob": ACTIONS - {"add", "delete"},
 }
@@ -207,10 +209,10 @@ def sample(marketer: Person) -> dict[str, Any]:
     sync = SyncJob.objects.create(channel=channel, account=account, status="needs_answer", code="many_missing")
     line = sync.lines.create(outcome="created", kind="list", name="News", segment_id="Xy12Zz")
     Segment.objects.filter(pk=segment.pk).update(klaviyo_id="v-1", synced_name="VIP in Klaviyo")
-    return {
-        "slug": channel.slug,
     reader = Person.objects.create_user("reader@example.com", "secret")
     AccessEvent.objects.create(kind=AccessEvent.Kind.SIGN_IN, person=marketer)
+    return {
+        "slug": channel.slug,
         "sync": sync.pk,
         "line": line.pk,
         "klaviyo_segment": segment.pk,
@@ -223,9 +225,9 @@ def sample(marketer: Person) -> dict[str, Any]:
         "reset_person": user_pk_to_url_str(reader),
         "reset_key": default_token_generator.make_token(reader),
         "session_of_nobody": 1,
+        "reader": reader.pk,
         "change_set": ChangeSet.objects.latest("id").pk,
         "upload": ImportJob.objects.exclude(pk=ended.pk).get().pk,
-        "reader": reader.pk,
         "ended": ended.pk,
         "bulk_job": BulkJob.objects.create(channel=channel, action="delete", chosen={"ids": []}, status="cancelled").pk,
     }

@@ -301,6 +301,7 @@ PAGES: dict[str, Callable[[Workspace], list[str]]] = {
     "segments:edit": of_segment("segments:edit"),
     "segments:delete": of_segment("segments:delete"),
     "segments:undo": lambda w: [reverse("segments:undo", args=[w.change_set.pk])] if w.change_set else [],
+    "segments:access": at("/activity/access/", "/activity/access/?q=nothing-like-it"),
     "segments:activity": at("/activity/", "/activity/?q=nothing-like-it"),
     "segments:change": lambda w: [reverse("segments:change", args=[w.change_set.pk])] if w.change_set else [],
     "imports:upload": at("/data/upload/"),
@@ -343,6 +344,7 @@ NO_PAGE = {  # answers no GET, or not with a page
     "segments:status",
     "segments:restore",
     "segments:activity_export",
+    "segments:access_export",
     "segments:being_undone",  # a piece of segments:change
     "imports:of_change_set",  # leads to imports:detail
     "imports:sample",
