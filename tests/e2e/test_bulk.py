@@ -102,3 +102,15 @@ def test_it_works_without_javascript(plain_page: Page, thirty: list[Segment]) ->
     page.get_by_role("button", name="Delete 1 segment").click()
     expect(page.get_by_text("Deleted 1 segment.")).to_be_visible()
     assert Segment.objects.count() == 29
+
+
+def test_on_a_phone_the_bar_stays_under_the_top_one(phone: Page, thirty: list[Segment]) -> None:
+    phone.goto(LIST)
+    tick(phone, "VIP 01").check()
+    phone.evaluate("window.scrollTo(0, document.body.scrollHeight)")
+    expect(phone.locator(".topbar")).to_be_in_viewport()
+    top = phone.locator(".topbar").bounding_box()
+    box = bar(phone).bounding_box()
+    assert top
+    assert box
+    assert (top["y"], box["y"]) == (0, top["height"])
