@@ -19,6 +19,7 @@ from pathlib import Path
 import environ
 
 from accessaudience.parent import SUPERVISOR
+from accessaudience.runs import Runs
 
 ROOT = Path(__file__).resolve().parent.parent
 WAITING_CONNECTIONS = 512
@@ -41,10 +42,11 @@ class Child:
     started: float = 0.0
     pause: float = FIRST_PAUSE
     not_before: float = field(default=0.0)
+    identity: Runs = field(default_factory=Runs)
 
     def start(self) -> None:
         """Run the command in a process group of its own, so that Ctrl-C reaches it through us alone."""
-        environment = {**os.environ, SUPERVISOR: str(os.getpid())}
+        environment = {**os.environ, SUPERVISOR: str(os.getpid()), **self.identity.start()}
         # A list of our own making, no shell.
         self.process = subprocess.Popen(  # noqa: S603  # our own command
             self.command, cwd=ROOT, env=environment, pass_fds=self.fds, process_group=0, stdin=subprocess.DEVNULL

@@ -12,6 +12,9 @@ away wrongly is harmless: finish() changes no row then, and everything is rolled
 Nothing but finish() writes the job's row inside the transaction of apply. On SQLite that
 transaction keeps everybody else from writing, heartbeats too; a reaper cannot misjudge it, as it
 looks again under the write lock, which it gets only when apply is over.
+
+A supervisor that has seen its worker die need not wait for that: a token says which run of the worker made it, and
+the next run gives back what the dead one had.
 """
 
 import logging
@@ -28,6 +31,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
+from accessaudience import runs
 from jobs.models import ENDED, LIVE, WRITING, Job, Lane, Status
 from jobs.points import reach
 from jobs.ticker import Ticker
@@ -40,6 +44,7 @@ ATTEMPTS = 3
 MAX_BACK_OFF = timedelta(minutes=10)
 CANCELLABLE = (Status.UPLOADED, Status.WAITING, Status.CHECKING, Status.READY, Status.RUNNING, Status.NEEDS_ANSWER)
 INTERRUPTED = "interrupted"
+RUN = runs.this()
 
 
 class Stopped(Exception):  # noqa: N818  # a turn of events, not a fault
@@ -149,7 +154,7 @@ def _lanes_taken() -> set[str]:
 
 def _take(job: Job, still: Q, lanes: Iterable[str], **changes: Any) -> bool:
     """Take `job` if it is `still` so, and `lanes`, both or neither: of many callers one gets True."""
-    token = uuid.uuid4()
+    token = uuid.UUID(int=runs.token(RUN))
     now = timezone.now()
     changes = {
         "status": Status.RUNNING if changes.get("goal", job.goal) == Job.Goal.RUN else Status.CHECKING,
@@ -280,6 +285,15 @@ class Reaper:
         return [job for job in stale if _reap(job)]
 
 
+def give_back_of_dead(dead: Iterable[int]) -> list[Job]:
+    """Give back at once what runs had that are known to have ended; return those jobs, as Reaper.look() does."""
+    theirs = Q()
+    for first, last in runs.tokens(dead):
+        theirs |= Q(lease_token__range=(uuid.UUID(int=first), uuid.UUID(int=last)))
+    jobs = [job for kind in kinds() for job in kind._default_manager.filter(theirs, status__in=LIVE)] if theirs else []
+    return [job for job in jobs if _reap(job)]
+
+
 def _life_sign(job: Job) -> tuple[Any, uuid.UUID | None, datetime | None]:
     return job.pk, job.lease_token, job.heartbeat_at
 
@@ -299,6 +313,6 @@ def _reap(job: Job) -> bool:
         if won and job.lease_token:
             Lane.objects.filter(token=job.lease_token).delete()
     if won:
-        log.warning("%s %s had no heartbeat any more in attempt %s", job._meta.model_name, job.pk, job.attempt)
+        log.warning("%s %s has lost its worker in attempt %s", job._meta.model_name, job.pk, job.attempt)
         job.refresh_from_db()
     return bool(won)

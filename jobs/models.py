@@ -93,6 +93,16 @@ class Job(models.Model):
     class Meta:
         abstract = True
 
+    @property
+    def was_interrupted(self) -> bool:
+        """Whether an attempt at it ended in the middle, and it goes on by itself, or is about to.
+
+        By the command line a job is done once, whatever number its attempt has.
+        """
+        if self.via == "command":
+            return False
+        return self.attempt > 0 if self.status == Status.WAITING else self.status in LIVE and self.attempt > 1
+
     def lanes(self) -> list[str]:
         """Return what no other job may use while this one runs (not while it checks): its channels."""
         return []

@@ -12,7 +12,8 @@ from types import FrameType
 from django.db import DatabaseError, InterfaceError, connections
 from django.utils.module_loading import import_string
 
-from jobs.lease import Reaper, claim, kinds
+from accessaudience import runs
+from jobs.lease import Reaper, claim, give_back_of_dead, kinds
 from jobs.presence import present
 from jobs.runner import perform
 
@@ -35,6 +36,7 @@ class Worker:
         self._signals = 0
         self._stop_at: float | None = None
         self._reaper = Reaper()
+        self._dead = runs.dead()
         self._reap_at = self._upkeep_at = self._due_at = 0.0
 
     def work(self, *, drain: bool = False, at_most: int | None = None) -> int:
@@ -77,6 +79,9 @@ class Worker:
         return self._stop_at is not None and time.monotonic() >= self._stop_at
 
     def _do_one(self) -> bool:
+        if self._dead:
+            give_back_of_dead(self._dead)
+            self._dead = []
         if time.monotonic() >= self._reap_at:
             self._reaper.look()
             self._reap_at = time.monotonic() + REAP_EVERY

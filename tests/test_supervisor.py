@@ -16,7 +16,7 @@ import psutil
 import pytest
 from django.conf import settings
 
-from accessaudience.supervisor import how_it_ended, port_of
+from accessaudience.supervisor import Child, how_it_ended, port_of
 
 COMMAND = [sys.executable, "-m", "accessaudience.supervisor"]
 PROCESSES = 4  # gunicorn, two of its workers, the worker
@@ -164,6 +164,22 @@ def test_a_wrong_setting_is_said_in_one_sentence_and_not_tried_again(start: Call
 def test_what_is_no_port_is_refused(text: str) -> None:
     with pytest.raises(SystemExit, match="PORT must be a number"):
         port_of(text)
+
+
+def test_each_run_knows_of_those_before_it(tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    code = f"from accessaudience import runs; print(runs.this(), runs.dead(), file=open({str(told)!r}, 'a'))"
+    child = Child("teller", [sys.executable, "-c", code], pause=0.001)
+    for count in (1, 2, 3):
+        child.not_before = 0
+        until(lambda: child.look_after() or child.process, "it is not started")
+        assert child.process
+        child.process.wait(PATIENCE)
+        assert len(told.read_text().splitlines()) == count
+    first, second, third = (line.split(maxsplit=1) for line in told.read_text().splitlines())
+    assert first[1] == "[]"
+    assert second[1] == f"[{first[0]}]"
+    assert third[1] == f"[{first[0]}, {second[0]}]"
 
 
 def test_an_end_is_told_in_words() -> None:

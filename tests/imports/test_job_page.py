@@ -90,6 +90,20 @@ def test_import_that_waits_without_a_worker_says_so_after_a_minute_with_the_comm
     assert "Last worker seen" in text
 
 
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"status": Status.WAITING, "attempt": 1}, "Nothing was changed, and it starts again by itself."),
+        ({"status": Status.RUNNING, "attempt": 2}, "Nothing was changed, and it has started again by itself."),
+    ],
+)
+def test_interrupted_import_says_that_it_goes_on_by_itself(
+    as_marketer: Client, job: Callable[..., ImportJob], fields: dict[str, Any], said: str
+) -> None:
+    assert f"<b>It was interrupted.</b> {said}" in text_of(as_marketer.get(url(job(**fields))))
+    assert "It was interrupted." not in text_of(as_marketer.get(url(job(status=Status.RUNNING, attempt=1))))
+
+
 def test_running_import_shows_how_far_and_how_fast_it_is(as_marketer: Client, job: Callable[..., ImportJob]) -> None:
     made = job(
         status=Status.RUNNING,

@@ -13,9 +13,10 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
+from accessaudience.runs import Runs
 from channels.models import Channel
 from imports.models import ImportJob
-from jobs.lease import Reaper
+from jobs.lease import Reaper, give_back_of_dead
 from jobs.models import Job, Lane, Status
 from segments.models import Change, ChangeSet, Segment
 from tests.queued import queue_import
@@ -126,6 +127,37 @@ def test_worker_killed_after_the_commit_leaves_all_and_nothing_to_do(job: Import
     assert Reaper(after=0).look() == []
     assert start("--once").communicate(timeout=PATIENCE)[0] == "0 done\n"
     assert_complete(job, before, attempt=1)
+
+
+@pytest.mark.parametrize("point", ["stage:batch@2", "apply:written", "apply:before_commit"])
+def test_run_after_a_dead_one_does_its_job_at_once(job: ImportJob, start: Start, point: str) -> None:
+    before = Catalogue.now()
+    supervised = Runs()
+    assert start("--once", AA_KILL_AT=point, **supervised.start()).wait(PATIENCE) == -signal.SIGKILL
+    assert start("--once").communicate(timeout=PATIENCE)[0] == "0 done\n"  # which nobody has told
+    assert Catalogue.now() == before
+    assert start("--once", **supervised.start()).communicate(timeout=PATIENCE)[0] == "1 done\n"
+    assert_complete(job, before, attempt=2)
+
+
+def test_run_wrongly_called_dead_writes_nothing_when_it_wakes(job: ImportJob, start: Start) -> None:
+    before = Catalogue.now()
+    supervised = Runs()
+    paused = start("--once", AA_KILL_AT="apply:planned", AA_KILL_WITH="SIGSTOP", **supervised.start())
+    assert paused.stdout is not None
+    assert paused.stdout.readline() == "SIGSTOP at apply:planned\n"
+    if settings.EMBEDDED:  # it has the write lock: whoever comes after waits for it
+        paused.send_signal(signal.SIGCONT)
+        after = start("--once", **supervised.start())
+        assert (paused.wait(PATIENCE), after.wait(PATIENCE)) == (0, 0)
+    else:
+        give_back_of_dead([int(supervised.start()["DEAD_RUN_IDS"], 16)])
+        paused.send_signal(signal.SIGCONT)
+        assert paused.wait(PATIENCE) == 0
+        assert Catalogue.now() == before
+        assert start("--once").wait(PATIENCE) == 0
+    job.refresh_from_db()
+    assert_complete(job, before, attempt=job.attempt)
 
 
 def test_import_that_kills_its_worker_each_time_fails_after_three(job: ImportJob, start: Start) -> None:

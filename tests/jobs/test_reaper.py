@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -128,3 +129,37 @@ def test_one_of_eight_reapers_gives_the_job_back(queue: Queue, together: Callabl
     lease.claim("w")
     assert sorted(len(jobs) for jobs in together(8, lease.Reaper(after=0).look)) == [0] * 7 + [1]
     assert ImportJob.objects.get().attempt == 1
+
+
+def test_only_what_the_dead_run_had_is_given_back(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    for slug in ("email", "sms", "meta"):
+        queue(slug)
+    runs = [2**64 - 1, 7, 8]
+    claimed = []
+    for run in runs:
+        monkeypatch.setattr(lease, "RUN", run)
+        claimed.append(lease.claim("w"))
+    assert lease.give_back_of_dead([]) == []
+    assert lease.give_back_of_dead([6, 9]) == []
+    assert lease.give_back_of_dead([7]) == [claimed[1]]
+    assert lease.give_back_of_dead([7]) == []
+    assert lease.give_back_of_dead([2**64 - 1]) == [claimed[0]]
+    states = {job.pk: (job.status, job.was_interrupted) for job in ImportJob.objects.all()}
+    assert states[claimed[2].pk] == (Status.RUNNING, False)
+    assert states[claimed[1].pk][0] == Status.WAITING
+    assert Lane.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "interrupted"),
+    [
+        ({"status": Status.WAITING, "attempt": 0}, False),
+        ({"status": Status.WAITING, "attempt": 1}, True),
+        ({"status": Status.RUNNING, "attempt": 1}, False),
+        ({"status": Status.CHECKING, "attempt": 2}, True),
+        ({"status": Status.FAILED, "attempt": 3}, False),
+        ({"status": Status.RUNNING, "attempt": 3, "via": "command"}, False),
+    ],
+)
+def test_whether_it_was_interrupted_is_told_by_its_attempts(fields: dict[str, Any], interrupted: bool) -> None:
+    assert ImportJob(**{"via": "web", **fields}).was_interrupted is interrupted

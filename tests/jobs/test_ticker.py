@@ -9,6 +9,7 @@ from django.db import OperationalError, connection
 from jobs.ticker import Ticker
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
     ("fault", "level"),
     [
