@@ -5,22 +5,25 @@ Must not know: any app of the project.
 """
 
 import logging
+import re
 import sys
 from typing import Any
 
 import structlog
 
 QUIET_PATHS = ("/static/", "/health/")
+ONE_TIME = re.compile(r"(?<=/accounts/password/reset/)[0-9A-Za-z]+-[^/]+")  # the key of a link, good until it is used
 
 
 class WorthLogging(logging.Filter):
-    """Leaves out of gunicorn's access log what is asked for all day long and was answered well."""
+    """Leaves out of gunicorn's access log what is asked for all day long and was answered well, and one-time keys."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether the request of `record` deserves a line."""
         request = record.args
         if not isinstance(request, dict):
             return True
+        record.args = {**request, "U": ONE_TIME.sub("…", str(request.get("U")))}
         return str(request.get("s")) >= "400" or not str(request.get("U")).startswith(QUIET_PATHS)
 
 

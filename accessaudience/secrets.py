@@ -13,6 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 
 KEY_BYTES = 32  # of a key for cryptography's Fernet
+DISTINCT = 10  # bytes of a key that differ; of random ones 26 to 32 do
+SHORTEST = 50  # characters of SECRET_KEY, as Django's own check has it
 
 
 def new_secret_key() -> str:
@@ -26,11 +28,17 @@ def new_encryption_key() -> str:
 
 
 def is_encryption_key(text: str) -> bool:
-    """Return whether `text` is a key as Fernet wants it: 32 bytes in url-safe base64."""
+    """Return whether `text` is a key as Fernet wants it, 32 bytes in url-safe base64, and may be random."""
     try:
-        return len(base64.urlsafe_b64decode(text.encode("ascii"))) == KEY_BYTES
+        key = base64.urlsafe_b64decode(text.encode("ascii"))
     except ValueError:
         return False
+    return len(key) == KEY_BYTES and len(set(key)) >= DISTINCT
+
+
+def is_hard_to_guess(text: str) -> bool:
+    """Return whether `text` may be a random SECRET_KEY: long, not one letter again and again, not an example."""
+    return len(text) >= SHORTEST and len(set(text)) >= DISTINCT and not text.startswith("django-insecure-")
 
 
 def kept_secret(path: Path, make: Callable[[], str]) -> str:

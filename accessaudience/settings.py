@@ -49,9 +49,13 @@ def _secret(name: str, make: Callable[[], str]) -> str:
 
 
 SECRET_KEY = _secret("SECRET_KEY", secrets.new_secret_key)
+if not secrets.is_hard_to_guess(SECRET_KEY):
+    raise ImproperlyConfigured("SECRET_KEY is easy to guess: it must be random, and at least 50 characters long.")
 ENCRYPTION_KEYS = [key.strip() for key in _secret("ENCRYPTION_KEYS", secrets.new_encryption_key).split(",")]
 if not all(map(secrets.is_encryption_key, ENCRYPTION_KEYS)):
-    raise ImproperlyConfigured("ENCRYPTION_KEYS must be keys of 32 bytes in url-safe base64, with commas between them.")
+    raise ImproperlyConfigured(
+        "ENCRYPTION_KEYS must be random keys of 32 bytes in url-safe base64, with commas between them."
+    )
 
 INSTALLED_APPS = [
     "allauth",
@@ -87,6 +91,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "accessaudience.headers.permissions_policy",
     "csp.middleware.CSPMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",

@@ -40,6 +40,7 @@ def test_every_page_forbids_other_hosts_inline_code_and_frames(as_admin: Client,
     assert response["X-Frame-Options"] == "DENY"
     assert response["X-Content-Type-Options"] == "nosniff"
     assert response["Referrer-Policy"] == "same-origin"
+    assert "camera=()" in response["Permissions-Policy"]
 
 
 @pytest.mark.django_db

@@ -16,7 +16,7 @@ from accessaudience.secrets import is_encryption_key, kept_secret, new_encryptio
 ROOT = Path(settings.BASE_DIR)
 ON_POSTGRESQL = {
     "DATABASE_URL": "postgres://nobody@127.0.0.1:1/none",
-    "SECRET_KEY": "s" * 60,
+    "SECRET_KEY": new_secret_key(),
     "ENCRYPTION_KEYS": new_encryption_key(),
 }
 
@@ -41,6 +41,10 @@ def check(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
         ("DATABASE_URL", "postgres://localhost:port/audience"),
         ("DATABASE_URL", "audience.sqlite3"),
         ("ENCRYPTION_KEYS", "too short"),
+        ("ENCRYPTION_KEYS", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
+        ("SECRET_KEY", "too short"),
+        ("SECRET_KEY", "s" * 60),
+        ("SECRET_KEY", "django-insecure-0123456789abcdefghijklmnopqrstuvwxyz0123456789"),
         ("LOG_LEVEL", "LOUD"),
         ("DATA_DIR", "/dev/null/data"),
         ("SITE_URL", "audience.example.com"),
@@ -65,6 +69,51 @@ def test_on_postgresql_no_secret_is_invented(name: str, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert done.stderr.startswith(f"{name} is not set.")
     assert list((tmp_path / "data").iterdir()) == []
+
+
+def shown(folder: Path, code: str, **environment: str) -> str:
+    """What the application, started with `environment`, prints for `code`."""
+    given = {"PATH": os.environ["PATH"], "DATA_DIR": str(folder / "data"), **environment}
+    command = [sys.executable, "manage.py", "shell", "--no-imports", "-c", f"from django.conf import settings; {code}"]
+    return subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_under_https_cookies_are_bound_to_the_host_and_the_browser_keeps_to_https(tmp_path: Path) -> None:
+    names = "SESSION_COOKIE_NAME CSRF_COOKIE_NAME SESSION_COOKIE_SECURE CSRF_COOKIE_SECURE SECURE_HSTS_SECONDS"
+    code = f"print(*(getattr(settings, name) for name in '{names}'.split()))"
+    secured = shown(tmp_path, code, HTTPS="true", HSTS_SECONDS="31536000")
+    assert secured == "__Host-sessionid __Host-csrftoken True True 31536000"
+    assert shown(tmp_path, code).startswith("sessionid csrftoken False False")
+
+
+def test_production_settings_pass_every_check_of_a_deployment(tmp_path: Path) -> None:
+    given = {"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path), "HTTPS": "true", "ALLOWED_HOSTS": "a.example.com"}
+    command = [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"]
+    done = subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("environment", "address"),
+    [
+        ({}, "http://localhost:8000"),
+        ({"PORT": "8100"}, "http://localhost:8100"),
+        ({"HTTPS": "true", "ALLOWED_HOSTS": "a.example.com,b.example.com"}, "https://a.example.com"),
+        ({"CSRF_TRUSTED_ORIGINS": "https://c.example.com"}, "https://c.example.com"),
+        ({"ALLOWED_HOSTS": "*"}, "http://localhost:8000"),
+        ({"SITE_URL": "https://d.example.com/"}, "https://d.example.com"),
+    ],
+)
+def test_where_links_in_mails_lead_is_a_setting_or_follows_from_others(
+    environment: dict[str, str], address: str, tmp_path: Path
+) -> None:
+    assert shown(tmp_path, "print(settings.SITE_URL)", **environment) == address
+
+
+def test_mail_goes_to_the_console_unless_a_server_is_named(tmp_path: Path) -> None:
+    code = "print(settings.EMAIL_BACKEND.split('.')[-2], settings.EMAIL_HOST, settings.EMAIL_PORT)"
+    assert shown(tmp_path, code).startswith("console")
+    assert shown(tmp_path, code, EMAIL_URL="smtp+tls://me:secret@mail.example.com:587") == "smtp mail.example.com 587"
 
 
 def test_on_sqlite_secrets_are_made_for_the_owner_alone(tmp_path: Path) -> None:

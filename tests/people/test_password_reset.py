@@ -1,5 +1,6 @@
 """Setting a new password by a link in a mail."""
 
+import logging
 import re
 import threading
 from typing import Any
@@ -12,6 +13,7 @@ from django.core.mail import EmailMessage
 from django.test import Client
 from pytest_django import Settings
 
+from accessaudience.logs import WorthLogging
 from people.mail import THREAD
 from people.models import Person
 
@@ -123,6 +125,13 @@ def test_the_link_leads_to_our_site_whatever_host_was_asked(client: Client, view
     assert "http://localhost:8000/accounts/password/reset/" in str(message.body)
     assert "6666" not in str(message.body)
     assert "evil" not in str(message.body)
+
+
+def test_the_access_log_does_not_keep_the_key_of_a_link() -> None:
+    path = "/accounts/password/reset/1a-d8rt5k-0123456789abcdef/"
+    record = logging.LogRecord("gunicorn.access", logging.INFO, "", 0, "%(m)s %(U)s", ({"m": "GET", "U": path},), None)
+    assert WorthLogging().filter(record)
+    assert record.getMessage() == "GET /accounts/password/reset/…/"
 
 
 def test_asking_is_throttled(client: Client, viewer: Person) -> None:
