@@ -115,6 +115,11 @@ class ChannelSyncForm(forms.Form):
         widget=forms.Select(attrs={"class": "form-select w-auto"}),
     )
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if len(KlaviyoAccount.objects.connected()[:2]) != 1:
+            cast("forms.ModelChoiceField[KlaviyoAccount]", self.fields["account"]).empty_label = "Choose an account"
+
     def clean(self) -> dict[str, Any]:
         """Read the rules; rows without text are left out."""
         cleaned: dict[str, Any] = super().clean() or {}

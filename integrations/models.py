@@ -199,7 +199,8 @@ class SyncJob(Job):
         """What came of it, in a few words."""
         if self.status != Status.DONE:
             return str(self.get_status_display())
-        numbers = ((self.created, "new"), (self.updated, "renamed"), (self.missing, "gone"), (self.errors, "errors"))
+        errors = "error" if self.errors == 1 else "errors"
+        numbers = ((self.created, "new"), (self.updated, "renamed"), (self.missing, "gone"), (self.errors, errors))
         return ", ".join(f"{number:,} {word}" for number, word in numbers if number) or "no changes"
 
     def changes_on_failure(self, error: JobError) -> dict[str, Any]:

@@ -12,6 +12,7 @@ within limits of time and size, and every fault ends as one KlaviyoError without
 
 import json
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -39,6 +40,8 @@ LISTS, SEGMENTS, ACCOUNTS = "lists", "segments", "accounts"
 SCOPES = {ACCOUNTS: "accounts:read", LISTS: "lists:read", SEGMENTS: "segments:read"}
 WORDS = {ACCOUNTS: "Accounts", LISTS: "Lists", SEGMENTS: "Segments"}
 
+_ACCOUNT_ID = re.compile(r"[\w.:-]{1,64}", re.ASCII)  # theirs have 6 letters and digits
+
 Json = dict[str, Any]
 
 
@@ -61,7 +64,7 @@ class KlaviyoError(Exception):
 
 
 class Account(NamedTuple):
-    """A Klaviyo account as it calls itself."""
+    """A Klaviyo account as it calls itself; of its name, what can be seen."""
 
     id: str
     name: str
@@ -329,12 +332,12 @@ def _account(page: Json) -> Account:
     accounts = page.get("data")
     first = accounts[0] if isinstance(accounts, list) and accounts else None
     identity = first.get("id") if isinstance(first, dict) else None
-    if not isinstance(first, dict) or not isinstance(identity, str) or not identity:
+    if not isinstance(first, dict) or not isinstance(identity, str) or not _ACCOUNT_ID.fullmatch(identity):
         raise _nonsense("no account")
     found: Any = first
     for step in ("attributes", "contact_information", "organization_name"):
         found = found.get(step) if isinstance(found, dict) else None
-    name = found.strip() if isinstance(found, str) else ""
+    name = "".join(c if c.isprintable() else " " for c in found).strip() if isinstance(found, str) else ""
     return Account(identity, name or f"Account {identity}")
 
 

@@ -371,6 +371,7 @@ def test_a_schedule_needs_one_of_several_accounts(as_admin: Client, account: Kla
     other = KlaviyoAccount(account_id="Other1", name="Wholesale", organisation="Wholesale")
     other.keep_key(account.key())
     other.save()
+    assert "Choose an account</option>" in text_of(as_admin.get(SETTINGS))
     answer = as_admin.post(SETTINGS, {"automatic": "on", "every_hours": "6"})
     assert answer.status_code == 422
     assert "Choose the account that the schedule uses." in text_of(answer)

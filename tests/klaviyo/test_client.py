@@ -110,6 +110,20 @@ def test_an_account_without_a_name_is_called_by_its_id(klaviyo: FakeKlaviyo) -> 
     assert connection.account == Account("XyZ123", "Account XyZ123")
 
 
+@pytest.mark.parametrize("identity", ["", " ", "x" * 65, "a\0b", "a b", "\ud800", "é", "../x"])
+def test_what_cannot_be_the_id_of_an_account_is_refused(klaviyo: FakeKlaviyo, identity: str) -> None:
+    klaviyo.account_id = identity
+    with pytest.raises(KlaviyoError) as refused:
+        connect(klaviyo).connection()
+    assert refused.value.code == "unexpected_answer"
+
+
+@pytest.mark.parametrize("name", ["Fern\0hill", "Fern\u202ehill", "Fern\ud800hill", "Fern\nhill"])
+def test_of_the_name_of_an_account_only_what_can_be_seen_is_kept(klaviyo: FakeKlaviyo, name: str) -> None:
+    klaviyo.account_name = name
+    assert connect(klaviyo).connection().account == Account("XyZ123", "Fern hill")
+
+
 # Faults that stay: one error, and what to do
 
 
