@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from segments.activity_names import CHANGED, CREATED
 from segments.models import ChangeSet
+from segments.values import fold
 
 KEY_MAX = 2**63 - 1  # the largest primary key
 NOBODY = "nobody"  # a schedule or the command line
@@ -86,7 +87,7 @@ class ActivityForm(Asked):
         """The change sets that match, in no order."""
         sets = ChangeSet.objects.all()
         if self.get("q"):
-            sets = sets.filter(label__icontains=self.get("q"))
+            sets = sets.filter(label_key__contains=fold(self.get("q")))
         if self.get("who"):
             sets = sets.filter(user_name="") if self.get("who") == NOBODY else sets.filter(user=self.get("who"))
         if self.get("kind"):

@@ -5,6 +5,7 @@ Rows are written by segments.changes alone; this module says what is stored and 
 DESIGN section 2 is the source of the rules.
 """
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -15,6 +16,7 @@ from django.urls import reverse
 from channels.models import Channel
 from jobs.models import ENDED, Job
 from segments.queries import SegmentQuerySet
+from segments.values import fold
 
 
 class FoldedField(models.CharField):  # type: ignore[type-arg]  # not subscriptable at run time
@@ -60,6 +62,7 @@ class ChangeSet(models.Model):
     user_name = models.CharField(max_length=310, blank=True, help_text="As it was then; outlives the account.")
     at = models.DateTimeField(auto_now_add=True)
     label = models.CharField(max_length=255, blank=True, help_text="What it was: a file's name, a segment's name.")
+    label_key = models.TextField(default="", editable=False)  # the label folded, however long that is: for searching
     undoes = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="undone_by")
     form_token = models.UUIDField(null=True, unique=True, editable=False)
     first_pk = models.BigIntegerField(null=True, editable=False)
@@ -70,6 +73,13 @@ class ChangeSet(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()}: {self.label}" if self.label else self.get_kind_display()
+
+    def save(self, *, update_fields: Iterable[str] | None = None, **options: Any) -> None:
+        """Save it, and its label as it is searched for."""
+        self.label_key = fold(self.label)
+        if update_fields is not None and "label" in update_fields:
+            update_fields = {*update_fields, "label_key"}
+        super().save(update_fields=update_fields, **options)
 
 
 class ChangeSetChannel(models.Model):

@@ -125,6 +125,7 @@ def test_filters_by_who_kind_channel_and_name(
     assert titles(as_viewer, channel="sms") == ["Imported core.csv"]
     assert titles(as_viewer, q="vip") == ["Deactivated “Über VIP”", "Added “Über VIP”"]
     assert titles(as_viewer, q="vip", kind="imports") == []
+    assert titles(as_viewer, q="ÜBER  vip") == titles(as_viewer, q="u\u0308BER") == titles(as_viewer, q="vip")
     assert len(titles(as_viewer, who="x", kind="y", channel="%", when="z", older="9" * 30)) == 3
     assert "No change matches" in as_viewer.get(ACTIVITY, {"q": "nothing"}).content.decode()
 
