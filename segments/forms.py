@@ -212,12 +212,7 @@ class FilterForm(forms.Form):
         if self.get("status") == GONE:
             segments = segments.gone()
         segments = segments.with_status(STATUSES.get(self.get("status"))).with_source(self.get("source"))
-        return self._searched(segments, channel)
-
-    def _searched(self, segments: SegmentQuerySet, channel: Channel) -> SegmentQuerySet:
-        segments = segments.search(self.get("q"))
-        candidates = search_index.candidates(channel, values.fold(self.get("q")))
-        return segments if candidates is None else segments.filter(pk__in=candidates)
+        return search_index.search(segments, [channel], self.get("q"))
 
 
 class OnceForm(forms.Form):

@@ -1,6 +1,6 @@
 """The index that finds the few segments of a million whose name or segment ID contains a text.
 
-Goes in: a channel and a folded text. Comes out: the primary keys of the segments that may match, or that they are too
+Goes in: channels and a folded text. Comes out: the primary keys of the segments that may match, or that they are too
 many to say, and the list is read in its order instead. PostgreSQL looks through SearchText, by trigrams where the
 extension pg_trgm can be had; SQLite searches in the index of names and needs none of this.
 
@@ -10,6 +10,7 @@ than a few thousand segments in it the whole channel is. The search is always ri
 """
 
 import logging
+from collections.abc import Iterable
 from typing import Any
 
 from django.db import DatabaseError, connection, transaction
@@ -17,6 +18,8 @@ from django.db import DatabaseError, connection, transaction
 from channels.models import Channel
 from segments.changes.lock import WEB_WAIT, ChannelBusy, locked
 from segments.models import SearchBacklog
+from segments.queries import SegmentQuerySet
+from segments.values import fold
 
 log = logging.getLogger(__name__)
 
@@ -31,21 +34,22 @@ CANDIDATES = """
             AND COALESCE(sum(n.created + n.updated + n.deleted), 0) <= %(most)s AS is_short
         FROM segments_searchbacklog b
         LEFT JOIN segments_changesetchannel n ON n.change_set_id = b.change_set_id AND n.channel_id = b.channel_id
-        WHERE b.channel_id = %(channel)s
+        WHERE b.channel_id = ANY(%(channels)s)
     )
     SELECT NULL FROM backlog WHERE NOT is_short
     UNION ALL
-    (SELECT segment FROM segments_searchtext WHERE channel_id = %(channel)s AND {text} LIKE %(like)s LIMIT %(most)s + 1)
+    (SELECT segment FROM segments_searchtext
+    WHERE channel_id = ANY(%(channels)s) AND {text} LIKE %(like)s LIMIT %(most)s + 1)
     UNION ALL
     SELECT segment FROM (
         SELECT c.segment FROM segments_searchbacklog b
         JOIN segments_change c ON c.change_set_id = b.change_set_id AND c.channel_id = b.channel_id
-        WHERE b.channel_id = %(channel)s
+        WHERE b.channel_id = ANY(%(channels)s)
         UNION
         SELECT g.id FROM segments_searchbacklog b JOIN segments_changeset s ON s.id = b.change_set_id
         JOIN segments_segment g ON g.id BETWEEN s.first_pk AND s.last_pk AND g.created_in_id = s.id
             AND g.channel_id = b.channel_id
-        WHERE b.channel_id = %(channel)s
+        WHERE b.channel_id = ANY(%(channels)s)
     ) outdated WHERE (SELECT is_short FROM backlog)
 """
 NEXT_TOUCHED = """
@@ -78,8 +82,15 @@ LEARN = """
 """
 
 
-def candidates(channel: Channel, folded: str) -> list[int] | None:
-    """Return primary keys, among them all segments of `channel` that contain `folded`; None if those are too many.
+def search(segments: SegmentQuerySet, channels: Iterable[Channel], text: str) -> SegmentQuerySet:
+    """Return those of `segments`, which are of `channels`, that have `text` in their name or ID; all for a blank."""
+    found = candidates(channels, fold(text))
+    segments = segments.search(text)
+    return segments if found is None else segments.filter(pk__in=found)
+
+
+def candidates(channels: Iterable[Channel], folded: str) -> list[int] | None:
+    """Return primary keys, among them all segments of `channels` that contain `folded`; None if those are too many.
 
     At most MOST, not all of which need to match, or to be there still.
     """
@@ -87,7 +98,11 @@ def candidates(channel: Channel, folded: str) -> list[int] | None:
         return None
     # Without a trigram in it a text is found sooner by reading all: `||` keeps the index out.
     text = "text" if _has_trigram(folded) else "(text || '')"
-    parameters: dict[str, Any] = {"channel": channel.pk, "like": f"%{_escaped(folded)}%", "most": MOST}
+    parameters: dict[str, Any] = {
+        "channels": [channel.pk for channel in channels],
+        "like": f"%{_escaped(folded)}%",
+        "most": MOST,
+    }
     with connection.cursor() as cursor:
         cursor.execute(CANDIDATES.format(text=text), parameters)
         found = [segment for (segment,) in cursor.fetchall()]

@@ -24,6 +24,7 @@ from accessaudience.roles import VIEWER, role_required
 from channels.models import Channel
 from people.audit import Kind, record
 from segments.bulk_forms import ChosenForm
+from segments.elsewhere import hits
 from segments.export import csv_pieces
 from segments.forms import FilterForm, HistoryForm
 from segments.history import history
@@ -70,8 +71,8 @@ def list_context(request: HttpRequest, channel: Channel) -> dict[str, Any]:
         "page_number": -(-page.start // size) + 1,
         "page_count": max(1, -(-count // size)),
         "path": channel.get_absolute_url(),
-        "token": uuid4(),
-        "others": Channel.objects.exclude(pk=channel.pk),  # asked for only where nothing matches
+        "token": uuid4,  # another for each form
+        "elsewhere": [] if page.rows else hits(Channel.objects.exclude(pk=channel.pk), filters.get("q")),
     }
 
 

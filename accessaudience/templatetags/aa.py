@@ -4,6 +4,7 @@ Goes in: a name of an icon, a number, a time. Comes out: the markup or words of 
 Must not know: any app of the project.
 """
 
+import re
 from datetime import datetime, timedelta
 
 from django import template
@@ -57,6 +58,16 @@ def in_words(moment: datetime) -> str:
     if local.date() == now.date() - timedelta(days=1):
         return f"Yesterday, {local:%H:%M}"
     return f"{local.day} {local:%b}" if local.year == now.year else f"{local.day} {local:%b %Y}"
+
+
+@register.simple_tag
+def marked(text: str, searched: str) -> SafeString | str:
+    """Return `text` with the first place marked that is `searched`, whatever the case of its letters."""
+    found = re.search(re.escape(searched.strip()), text, re.IGNORECASE) if searched.strip() else None
+    if not found:
+        return text
+    before, after = text[: found.start()], text[found.end() :]
+    return format_html("{}<mark>{}</mark>{}", before, found[0], after)
 
 
 @register.filter

@@ -118,7 +118,7 @@ def test_search_and_filters_find_as_one_types_and_are_in_the_address(page: Page,
     page.go_back()
     expect(names(page)).to_have_count(4)
     search.fill("no such thing")
-    expect(page.get_by_role("heading", name="No segment matches “no such thing”")).to_be_visible()
+    expect(page.get_by_role("heading", name="No segment in Email matches “no such thing”")).to_be_visible()
     page.get_by_role("link", name="Clear search and filters").click()
     expect(names(page)).to_have_count(4)
 

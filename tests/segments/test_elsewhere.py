@@ -1,0 +1,78 @@
+"""A search without a hit says which other channels have it, and adds it from there."""
+
+import pytest
+from django.test import Client
+
+from accessaudience.templatetags.aa import marked
+from channels.models import Channel
+from segments.elsewhere import SHOWN
+from segments.models import Segment
+from tests.factories import SegmentFactory
+
+pytestmark = pytest.mark.django_db
+
+LIST = "/channels/email/segments/"
+
+
+@pytest.fixture
+def sms() -> Channel:
+    return Channel.objects.get(slug="sms")
+
+
+@pytest.fixture(autouse=True)
+def in_email() -> Segment:
+    return SegmentFactory(name="Newsletter")
+
+
+def test_matches_of_other_channels_are_shown_with_a_way_to_add_them(as_marketer: Client, sms: Channel) -> None:
+    SegmentFactory(name="Keyword JOIN – spring", channel=sms, segment_id="seg_1")
+    SegmentFactory(name="Keyword join – cold brew", channel=sms, active=False)
+    html = as_marketer.get(f"{LIST}?q=keyword+join").content.decode()
+    assert "2 matches in SMS" in html
+    assert "<mark>Keyword JOIN</mark> – spring" in html
+    assert "Add both to Email" in html
+    assert "in Meta" not in html
+
+
+def test_what_is_found_is_added_in_place(as_marketer: Client, sms: Channel) -> None:
+    segment = SegmentFactory(name="Keyword JOIN", channel=sms)
+    back = f"{LIST}?q=keyword"
+    email = Channel.objects.get(slug="email")
+    data = {"do": "add", "sure": "1", "channels": email.pk, "ids": segment.pk, "next": back}
+    response = as_marketer.post("/channels/sms/segments/bulk/", data)
+    assert response["Location"] == back
+    assert "Keyword JOIN" in as_marketer.get(back).content.decode()
+    assert email.segments.count() == 2
+
+
+def test_of_very_many_matches_a_few_are_shown_and_the_way_to_all(as_marketer: Client, sms: Channel) -> None:
+    for number in range(SHOWN + 1):
+        SegmentFactory(name=f"Lapsed {number}", channel=sms)
+    html = as_marketer.get(f"{LIST}?q=lapsed").content.decode()
+    assert f"More than {SHOWN} matches in SMS" in html
+    assert 'href="/channels/sms/segments/?q=lapsed"' in html
+
+
+def test_a_viewer_sees_them_and_adds_nothing(as_viewer: Client, sms: Channel) -> None:
+    SegmentFactory(name="Keyword JOIN", channel=sms)
+    html = as_viewer.get(f"{LIST}?q=keyword").content.decode()
+    assert "1 match in SMS" in html
+    assert "Add to Email" not in html
+
+
+def test_where_no_channel_has_it_that_is_said(as_viewer: Client) -> None:
+    assert "No other channel has it either." in as_viewer.get(f"{LIST}?q=nothing").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("text", "searched", "shown"),
+    [
+        ("VIP club", "club", "VIP <mark>club</mark>"),
+        ("VIP", "vip ", "<mark>VIP</mark>"),
+        ("<b>VIP</b>", "b>v", "&lt;<mark>b&gt;V</mark>IP&lt;/b&gt;"),
+        ("VIP", "x", "VIP"),
+        ("VIP", "", "VIP"),
+    ],
+)
+def test_what_was_searched_is_marked(text: str, searched: str, shown: str) -> None:
+    assert str(marked(text, searched)) == shown
