@@ -258,6 +258,9 @@ def test_a_preview_shows_by_name_and_links_a_namesake(
     klaviyo.add_segment("New123", "New in Klaviyo")
     assert "Preview changes" in text_of(as_marketer.get(f"{BEGIN}preview/"))
     answer = as_marketer.post(f"{BEGIN}preview/")
+    waiting = text_of(as_marketer.get(answer["Location"]))
+    assert "The preview is waiting" in waiting
+    assert "Stop sync" not in waiting
     assert work() == 1
     shown = text_of(as_marketer.get(answer["Location"]))
     assert "nothing has been changed yet" in shown
