@@ -1,6 +1,7 @@
 """The second proof: turning it on and off, signing in with it, recovery codes."""
 
 import re
+from io import StringIO
 from urllib.parse import urlencode
 
 import pytest
@@ -9,11 +10,12 @@ from allauth.mfa.totp.internal import auth
 from cryptography.fernet import Fernet, InvalidToken
 from django.contrib.auth.models import AnonymousUser
 from django.core.cache import cache
+from django.core.management import CommandError, call_command
 from django.test import Client
 from pytest_django import Settings
 
 from people import mfa
-from people.models import Person
+from people.models import AccessEvent, Person
 
 pytestmark = pytest.mark.django_db
 LOGIN, CODE, ON = "/accounts/login/", "/accounts/login/code/", "/accounts/two-factor/on/"
@@ -192,3 +194,33 @@ def test_rotating_without_the_old_key_changes_nothing(as_viewer: Client, passwor
     with pytest.raises(InvalidToken):
         mfa.rotate()
     assert list(Authenticator.objects.values_list("data", flat=True)) == before
+
+
+def test_the_command_rotates_all_or_says_why_not(as_viewer: Client, password: str, settings: Settings) -> None:
+    turn_on(as_viewer, password)
+    out = StringIO()
+    settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode(), *settings.ENCRYPTION_KEYS]
+    call_command("rotate_two_factor", stdout=out)
+    assert out.getvalue() == "2 encrypted anew\n"
+    settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    with pytest.raises(CommandError, match="Nothing was changed"):
+        call_command("rotate_two_factor")
+
+
+def test_the_command_line_lets_in_who_lost_the_second_proof(as_viewer: Client, viewer: Person, password: str) -> None:
+    turn_on(as_viewer, password)
+    out = StringIO()
+    call_command("turn_off_two_factor", viewer.email.upper(), stdout=out)
+    call_command("turn_off_two_factor", viewer.email, stdout=out)
+    assert out.getvalue().splitlines() == [
+        "viewer@example.com signs in by password alone now.",
+        "viewer@example.com has no two-factor sign-in. Nothing was changed.",
+    ]
+    assert as_viewer.get("/").status_code == 302
+    assert Client().post(LOGIN, {"login": viewer.email, "password": password})["Location"] == "/"
+    assert AccessEvent.objects.filter(about="Off for viewer@example.com", user_agent="command line").count() == 1
+
+
+def test_the_command_says_who_is_not_there() -> None:
+    with pytest.raises(CommandError, match="Nobody has the address"):
+        call_command("turn_off_two_factor", "nobody@example.com")
