@@ -25,6 +25,9 @@ from segments.models import Change, ChangeSet, Segment
 from segments.values import SegmentValues
 from segments.views import list_context
 
+Refusal = changes.IdentityTaken | changes.EditedMeanwhile | changes.ChannelBusy
+REFUSALS = (changes.IdentityTaken, changes.EditedMeanwhile, changes.ChannelBusy)
+
 form_methods = require_http_methods(["GET", "HEAD", "POST"])
 
 
@@ -41,11 +44,8 @@ def add(request: HttpRequest, slug: str) -> HttpResponse:
         return form_page(request, form)
     try:
         segment = changes.add(channel, form.segment_values(), by(request, form))
-    except changes.IdentityTaken as taken:
-        form.refuse_taken(taken.existing)
-        return form_page(request, form)
-    except changes.ChannelBusy as busy:
-        form.add_error(None, str(busy))
+    except REFUSALS as problem:
+        refuse(form, problem)
         return form_page(request, form)
     except changes.AlreadyDone:
         return added(request, channel)
@@ -77,11 +77,8 @@ def edit(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         return form_page(request, form)
     try:
         change_set = changes.edit(segment, form.segment_values(), by(request, form), form.cleaned_data["seen"])
-    except changes.IdentityTaken as taken:
-        form.refuse_taken(taken.existing)
-        return form_page(request, form)
-    except (changes.ChannelBusy, changes.EditedMeanwhile) as problem:
-        form.add_error(None, in_words(problem))
+    except REFUSALS as problem:
+        refuse(form, problem)
         return form_page(request, form)
     except changes.AlreadyDone:
         return done(request, segment.channel)
@@ -91,12 +88,8 @@ def edit(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 
 
 def form_page(request: HttpRequest, form: SegmentForm) -> HttpResponse:
-    """Show the panel with the form; 422 if what was sent was not accepted."""
-    context = {"form": form, "channel": form.channel, "segment": form.segment}
-    if not wants_fragment(request):
-        context |= list_context(request, form.channel)
-    template = "segments/segment_form.html", "segments/_segment_form.html"
-    return render_fragment(request, *template, context, status=422 if form.is_bound else 200)
+    """Show the panel with the form."""
+    return panel(request, "segment_form", form, form.channel, form.segment)
 
 
 @require_POST
@@ -135,20 +128,35 @@ def delete(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         change_set = changes.delete(segment, by(request, form))
     except changes.AlreadyDone:
         return done(request, channel)
-    except (changes.ChannelBusy, changes.EditedMeanwhile) as problem:
-        form.add_error(None, in_words(problem))
+    except REFUSALS as problem:
+        refuse(form, problem)
         return delete_page(request, segment, form)
     tell(request, f"“{segment.name}” is deleted from {channel}.", change_set)
     return done(request, channel, gone=segment, reload=channel.segment_count == 1)
 
 
 def delete_page(request: HttpRequest, segment: Segment, form: OnceForm) -> HttpResponse:
-    """Ask whether to delete `segment`; 422 if it could not be."""
-    context = {"segment": segment, "channel": segment.channel, "form": form}
+    """Ask whether to delete `segment`."""
+    return panel(request, "segment_confirm_delete", form, segment.channel, segment)
+
+
+def panel(
+    request: HttpRequest, template: str, form: forms.Form, channel: Channel, segment: Segment | None
+) -> HttpResponse:
+    """Show the panel beside the list, or on the list's page; 422 if what its form sent was not accepted."""
+    context = {"form": form, "channel": channel, "segment": segment}
     if not wants_fragment(request):
-        context |= list_context(request, segment.channel)
-    template = "segments/segment_confirm_delete.html", "segments/_segment_confirm_delete.html"
-    return render_fragment(request, *template, context, status=422 if form.is_bound else 200)
+        context |= list_context(request, channel)
+    names = f"segments/{template}.html", f"segments/_{template}.html"
+    return render_fragment(request, *names, context, status=422 if form.is_bound else 200)
+
+
+def refuse(form: SegmentForm | OnceForm, problem: Refusal) -> None:
+    """Say in the form what stood in the way of what it asked for."""
+    if isinstance(form, SegmentForm) and isinstance(problem, changes.IdentityTaken):
+        form.refuse_taken(problem.existing)
+    else:
+        form.add_error(None, in_words(problem))
 
 
 @require_POST
@@ -219,9 +227,9 @@ def say_if_other(request: HttpRequest, form: SegmentForm) -> None:
         messages.warning(request, f"“{sent_now.name}” was not saved: this form was sent before. Open it again.")
 
 
-def in_words(problem: changes.ChannelBusy | changes.EditedMeanwhile) -> str:
+def in_words(problem: Refusal) -> str:
     """What stood in the way of a change. Nothing was changed."""
-    if isinstance(problem, changes.ChannelBusy):
+    if not isinstance(problem, changes.EditedMeanwhile):
         return str(problem)
     if problem.segment is None:
         return "Somebody deleted this segment meanwhile. Nothing was changed."
