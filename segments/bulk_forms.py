@@ -13,12 +13,10 @@ from django.http import QueryDict
 
 from channels.models import Channel
 from segments.bulk import segments_of
-from segments.forms import FilterForm
+from segments.forms import NARROWING, FilterForm
 from segments.models import BulkJob
 from segments.pages import SIZES
 from segments.queries import SegmentQuerySet
-
-CHOSEN_BY = ("q", "status", "source")  # the fields of FilterForm that say which segments
 
 
 class KeysField(forms.Field):
@@ -55,7 +53,7 @@ class ChosenForm(forms.Form):
         keys = self.cleaned_data.get("ids")
         if keys and not self.cleaned_data.get("all"):
             return {"ids": keys}
-        return {field: self.filters.get(field) for field in CHOSEN_BY}
+        return {field: self.filters.get(field) for field in NARROWING}
 
     @property
     def segments(self) -> SegmentQuerySet:
@@ -87,7 +85,7 @@ class BulkForm(ChosenForm):
         cleaned: dict[str, Any] = super().clean() or {}
         if not cleaned.get("all") and not cleaned.get("ids") and "ids" not in self.errors:
             raise ValidationError("Select at least one segment first.", code="nothing")
-        if cleaned.get("all") and any(field in self.filters.errors for field in CHOSEN_BY):
+        if cleaned.get("all") and any(field in self.filters.errors for field in NARROWING):
             raise ValidationError("Search again, then select them all.", code="filter")
         if cleaned.get("sure") and cleaned.get("do") == BulkJob.Action.ADD and not cleaned.get("channels"):
             self.add_error("channels", ValidationError("Choose at least one channel.", code="required"))

@@ -22,6 +22,8 @@ from segments.values import SegmentValues
 ANY = ""
 STATUSES = {"active": True, "inactive": False}
 GONE = "gone"
+KLAVIYO_KINDS = {"klaviyo-list": "list", "klaviyo-segment": "segment"}
+NARROWING = ("q", "status", "source", "only")  # the fields of FilterForm that say which segments
 
 
 class ValueField(forms.Field):
@@ -161,7 +163,19 @@ class FilterForm(forms.Form):
         required=False,
         choices=[(ANY, "All statuses"), ("active", "Active"), ("inactive", "Inactive"), (GONE, "Gone from Klaviyo")],
     )
-    source = forms.ChoiceField(required=False, choices=[(ANY, "All sources"), *Source.choices])
+    source = forms.ChoiceField(
+        required=False,
+        choices=[
+            (ANY, "All sources"),
+            *Source.choices,
+            ("klaviyo-list", "Klaviyo lists"),
+            ("klaviyo-segment", "Klaviyo segments"),
+        ],
+    )
+    only = forms.ChoiceField(
+        required=False,
+        choices=[(ANY, "All details"), ("override", "With manual override"), ("no-link", "Without link")],
+    )
     sort = forms.ChoiceField(required=False, choices=[(name, sort.label) for name, sort in SORTS.items()])
     rows = forms.TypedChoiceField(required=False, coerce=int, choices=[(size, str(size)) for size in SIZES])
     cursor = forms.CharField(required=False)
@@ -182,19 +196,23 @@ class FilterForm(forms.Form):
     @property
     def narrows(self) -> bool:
         """Whether anything but the order is asked for."""
-        return any(self.get(field) for field in ("q", "status", "source"))
+        return any(self.get(field) for field in NARROWING)
 
     @property
     def limits(self) -> str:
         """The filters in words, for "You are only looking at ..."; "" if none is set."""
-        source = Source(self.get("source")).label if self.get("source") else ""
-        words = [self.get("status"), source, "segments"]  # "gone segments" are those gone from Klaviyo
-        return " ".join(word for word in words if word) if len([*filter(None, words)]) > 1 else ""
+        words = [self.get("status"), self._label("source").removesuffix("s"), "segments", self._label("only").lower()]
+        return " ".join(filter(None, words)) if any(self.get(field) for field in NARROWING[1:]) else ""
+
+    def _label(self, field: str) -> str:
+        """What the choice of `field` is called; "" if nothing is chosen."""
+        choices: Any = self.fields[field]
+        return str(dict(choices.choices)[self.get(field)]) if self.get(field) else ""
 
     @property
     def kept(self) -> list[tuple[str, str]]:
         """What another number of rows per page keeps: the search, the filters and the order."""
-        return [(field, self.get(field)) for field in ("q", "status", "source", "sort") if self.get(field)]
+        return [(field, self.get(field)) for field in (*NARROWING, "sort") if self.get(field)]
 
     @property
     def sort_label(self) -> str:
@@ -208,10 +226,17 @@ class FilterForm(forms.Form):
 
     def matching(self, channel: Channel) -> SegmentQuerySet:
         """The segments of `channel` that match, in no order."""
-        segments: SegmentQuerySet = channel.segments.all()
+        segments: SegmentQuerySet = channel.segments.with_status(STATUSES.get(self.get("status")))
         if self.get("status") == GONE:
             segments = segments.gone()
-        segments = segments.with_status(STATUSES.get(self.get("status"))).with_source(self.get("source"))
+        if self.get("source") in KLAVIYO_KINDS:
+            segments = segments.of_klaviyo_kind(KLAVIYO_KINDS[self.get("source")])
+        else:
+            segments = segments.with_source(self.get("source"))
+        if self.get("only") == "override":
+            segments = segments.overridden()
+        elif self.get("only") == "no-link":
+            segments = segments.filter(link="")
         return search_index.search(segments, [channel], self.get("q"))
 
 

@@ -7,7 +7,7 @@ or templates. Ordering and pages are segments.pages.
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from segments import values
 
@@ -50,6 +50,15 @@ class SegmentQuerySet(models.QuerySet["Segment"]):
     def gone(self) -> "SegmentQuerySet":
         """Which Klaviyo had, and has no more. The unique index of Klaviyo IDs finds the few that ever were its."""
         return self.filter(klaviyo_id__isnull=False, missing_since__isnull=False)
+
+    def of_klaviyo_kind(self, kind: str) -> "SegmentQuerySet":
+        """Which are a `list` or a `segment` in Klaviyo."""
+        return self.filter(klaviyo_id__isnull=False, klaviyo_kind=kind)
+
+    def overridden(self) -> "SegmentQuerySet":
+        """Whose name or link a person changed from what Klaviyo said; a sync leaves that alone."""
+        differs = ~Q(name=F("synced_name")) | ~Q(link=F("synced_link"))
+        return self.filter(differs, klaviyo_id__isnull=False, synced_name__isnull=False)
 
     def with_source(self, source: str) -> "SegmentQuerySet":
         """Which came in this way; from anywhere if blank."""

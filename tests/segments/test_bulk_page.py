@@ -152,7 +152,7 @@ def test_very_many_are_done_by_a_worker_and_sent_twice_by_one_job(
         response = send(as_marketer, "deactivate", [], all="1", q="vip", sure="1", form_token=token)
     job = BulkJob.objects.get()
     assert response["Location"] == f"{URL}{job.pk}/"
-    assert job.chosen == {"q": "vip", "status": "", "source": ""}
+    assert job.chosen == {"q": "vip", "status": "", "source": "", "only": ""}
     assert "This waits for the worker." in as_marketer.get(f"{URL}{job.pk}/").content.decode()
     assert Segment.objects.filter(active=True).count() == 4
 

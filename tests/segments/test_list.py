@@ -243,3 +243,30 @@ def test_every_segment_row_carries_what_the_page_shows(db: None) -> None:
             row.updated_at,
         )
     assert not queries
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("?source=klaviyo", ["List", "Segment"]),
+        ("?source=klaviyo-list", ["List"]),
+        ("?source=klaviyo-segment", ["Segment"]),
+        ("?only=override", ["Segment"]),
+        ("?only=no-link", ["By hand"]),
+        ("?only=no-link&source=klaviyo", []),
+        ("?only=nonsense", ["By hand", "List", "Segment"]),
+    ],
+)
+def test_filters_by_what_klaviyo_calls_it_and_by_details(as_viewer: Client, query: str, found: list[str]) -> None:
+    SegmentFactory(name="By hand")
+    link = "https://www.klaviyo.com/lists/x"
+    told = {"source": Source.KLAVIYO, "klaviyo_account": 1, "synced_link": link, "link": link}
+    SegmentFactory(name="List", segment_id="l", klaviyo_id="l", klaviyo_kind="list", synced_name="List", **told)
+    SegmentFactory(name="Segment", segment_id="s", klaviyo_id="s", klaviyo_kind="segment", synced_name="Was", **told)
+    assert names(as_viewer, query) == found
+
+
+def test_the_filters_that_are_on_are_said_in_words(as_viewer: Client) -> None:
+    SegmentFactory(link="https://example.com")
+    html = as_viewer.get(f"{URL}?status=inactive&source=klaviyo-list&only=no-link").content.decode()
+    assert "You are only looking at inactive Klaviyo list segments without link in Email." in html
