@@ -61,8 +61,10 @@ def invited_by_key(key: str) -> Person | None:
         pk, fingerprint = signing.loads(key, salt=SALT, max_age=settings.INVITATION_DAYS * 24 * 60 * 60)
     except (signing.BadSignature, ValueError):
         return None
-    person = Person.objects.select_for_update().filter(pk=pk, is_active=True, invited_at__isnull=False).first()
-    return person if person and constant_time_compare(_fingerprint(person), fingerprint) else None
+    person = Person.objects.select_for_update().filter(pk=pk).first()
+    if person is None or not person.is_invited:
+        return None
+    return person if constant_time_compare(_fingerprint(person), fingerprint) else None
 
 
 def _fingerprint(person: Person) -> str:

@@ -87,8 +87,8 @@ class Person(AbstractUser):
 
     @property
     def is_invited(self) -> bool:
-        """Whether an invitation waits for an answer."""
-        return self.is_active and self.invited_at is not None
+        """Whether an invitation waits for an answer; a password that an admin sets answers it, too."""
+        return self.is_active and self.invited_at is not None and not self.has_usable_password()
 
     @transaction.atomic
     def give_role(self, role: str) -> None:

@@ -14,7 +14,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import BadRequest
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, Max, OuterRef, QuerySet, Subquery
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
@@ -128,7 +128,9 @@ def activate(request: HttpRequest, pk: int) -> HttpResponse:
 @role_required(ADMIN)
 def send_again(request: HttpRequest, pk: int) -> HttpResponse:
     """Send an invitation again; the link of the one before ends."""
-    person = get_object_or_404(Person, pk=pk, is_active=True, invited_at__isnull=False)
+    person = get_object_or_404(Person, pk=pk)
+    if not person.is_invited:
+        raise Http404
     invitations.renew(person, _me(request))
     record(Kind.INVITED, request, f"{person.email} again")
     _send(request, person)

@@ -100,6 +100,17 @@ def test_job_is_not_begun_for_somebody_who_lost_the_role(queue: Queue, pipeline:
     assert (job.status, job.code) == (Status.FAILED, "not_allowed")
 
 
+def test_job_of_somebody_deactivated_is_not_begun(
+    queue: Queue, pipeline: Any, marketer: Person, admin_person: Person
+) -> None:
+    queue(user=marketer)
+    marketer.deactivate()
+    pipeline.run = raising(AssertionError("begun"))
+    runner.perform(lease.claim("w"))
+    job = ImportJob.objects.get()
+    assert (job.status, job.code) == (Status.FAILED, "not_allowed")
+
+
 def test_job_of_somebody_whose_account_is_gone_is_not_begun(queue: Queue, pipeline: Any, marketer: Person) -> None:
     queue(user=marketer)
     marketer.delete()

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.core import mail
+from django.core import mail, signing
 from django.core.mail import EmailMessage
 from django.test import Client
 from pytest_django import Settings
@@ -133,6 +133,15 @@ def test_deactivating_withdraws_an_invitation_and_activating_does_not_bring_it_b
     assert ended(path)
 
 
+def test_a_password_that_an_admin_sets_answers_an_invitation(as_admin: Client, ruth: Person) -> None:
+    path = path_of(ruth)
+    ruth.set_password(NEW)
+    ruth.save()
+    assert ended(path)
+    assert as_admin.post(f"{URL}{ruth.pk}/invite/").status_code == 404
+    assert len(as_admin.get(URL, {"show": "invited"}).context["rows"]) == 0
+
+
 def test_a_changed_address_ends_the_link(ruth: Person) -> None:
     path = path_of(ruth)
     ruth.email = "other@example.com"
@@ -146,8 +155,6 @@ def test_a_made_up_key_says_so(key: str) -> None:
 
 
 def test_a_key_of_another_kind_is_none(ruth: Person) -> None:
-    from django.core import signing
-
     assert ended(f"{JOIN}?key={signing.dumps([ruth.pk, 'x'], salt='another')}")
 
 
