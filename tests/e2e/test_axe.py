@@ -62,6 +62,26 @@ def test_axe_finds_nothing_in_open_menus_and_panels(open_context: Open, admin_pe
     page.get_by_role("dialog").get_by_role("button", name="Add segment").click()
     page.get_by_role("dialog").get_by_role("alert").wait_for()
     found += reported(page)
+    page.goto("/channels/email/segments/?q=spring")  # which another channel has
+    found += reported(page)
+    page.keyboard.press("?")
+    page.get_by_role("dialog", name="Keyboard shortcuts").wait_for()
+    found += reported(page)
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("action", ["Add", "Delete"])
+def test_axe_finds_nothing_in_the_questions_about_ticked_rows(
+    open_context: Open, admin_person: Person, action: str
+) -> None:
+    fill(admin_person)
+    page = open_context(admin_person).new_page()
+    page.goto("/channels/email/segments/")
+    page.get_by_role("checkbox", name="Select all segments on this page").check()
+    found = list(reported(page))
+    page.get_by_role("region", name="Selected segments").get_by_role("button", name=action).click()
+    page.locator("dialog:modal").wait_for()
+    found += reported(page)
     assert not found, "\n".join(found)
 
 

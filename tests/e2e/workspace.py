@@ -26,7 +26,7 @@ from jobs.runner import perform
 from people.invitations import invite
 from people.models import Person
 from segments import changes
-from segments.models import ChangeSet, Segment, Source
+from segments.models import BulkJob, ChangeSet, Segment, Source
 from segments.values import SegmentValues
 from tests.factories import PersonFactory
 
@@ -85,6 +85,7 @@ class Workspace:
     account: KlaviyoAccount | None = None
     syncs: dict[str, SyncJob] | None = None
     colleague: Person | None = None
+    bulk: list[BulkJob] | None = None
 
 
 def fill(person: Person) -> Workspace:
@@ -105,7 +106,20 @@ def fill(person: Person) -> Workspace:
     account = connected(person)
     jobs = jobs_of_every_state(person, sms)
     syncs = syncs_of_every_state(account, person)
-    return Workspace(person, segment, imported, jobs, account, syncs, people_of_every_state(person))
+    colleague = people_of_every_state(person)
+    bulk = bulk_jobs_of_every_state(sms, by)
+    return Workspace(person, segment, imported, jobs, account, syncs, colleague, bulk)
+
+
+def bulk_jobs_of_every_state(channel: Channel, by: changes.By) -> list[BulkJob]:
+    """An action on many segments that waits, one that is done, one that failed."""
+    done = changes.set_active_all(channel.segments.search("texts 0"), channel, False, by)
+    given: dict[str, Any] = {"channel": channel, "action": BulkJob.Action.DEACTIVATE, "chosen": {"q": "texts"}}
+    return [
+        BulkJob.objects.create(**given, status=Status.WAITING),
+        BulkJob.objects.create(**given, status=Status.DONE, change_set=done, total=9),
+        BulkJob.objects.create(**given, status=Status.FAILED, message="It failed three times. Nothing was changed."),
+    ]
 
 
 def people_of_every_state(by: Person) -> Person:
@@ -269,6 +283,11 @@ def of_syncs(*states: str) -> Callable[[Workspace], list[str]]:
     return lambda w: [w.syncs[state].get_absolute_url() for state in states] if w.syncs else []
 
 
+def of_bulk_jobs(workspace: Workspace) -> list[str]:
+    """The pages of the actions on many segments."""
+    return [reverse("segments:bulk_job", args=[job.channel.slug, job.pk]) for job in workspace.bulk or []]
+
+
 def of_account(name: str) -> Callable[[Workspace], list[str]]:
     """The page `name` of the connected account."""
     return lambda w: [reverse(name, args=[w.account.pk])] if w.account else []
@@ -300,6 +319,7 @@ PAGES: dict[str, Callable[[Workspace], list[str]]] = {
     "segments:detail": of_segment("segments:detail"),
     "segments:edit": of_segment("segments:edit"),
     "segments:delete": of_segment("segments:delete"),
+    "segments:bulk_job": of_bulk_jobs,
     "segments:undo": lambda w: [reverse("segments:undo", args=[w.change_set.pk])] if w.change_set else [],
     "segments:access": at("/activity/access/", "/activity/access/?q=nothing-like-it"),
     "segments:activity": at("/activity/", "/activity/?q=nothing-like-it"),
@@ -340,6 +360,7 @@ NO_PAGE = {  # answers no GET, or not with a page
     "people:end_session",
     "people:end_other_sessions",
     "people:theme",
+    "segments:bulk",  # its question is asked, and checked, in test_bulk.py
     "segments:export",
     "segments:status",
     "segments:restore",
