@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import dataclass
+from importlib import import_module
 
 import pytest
 from django.db import connection
@@ -261,6 +262,28 @@ def test_undo_of_the_first_import_of_a_new_database_leaves_nothing(email):
     result, _ = run(lines("first", "second"), email)
     changes.undo(result.change_set, By())
     assert not Segment.objects.exists()
+
+
+@pytest.mark.parametrize("others", [1, 9], ids=["most of all", "few of all"])
+def test_undo_of_many_leaves_the_indexes_as_they_were(email, monkeypatch, others):
+    monkeypatch.setattr(import_module("segments.changes.undo"), "MANY", 2)  # of that name the package has the function
+    run(lines(*(f"other {number}" for number in range(others))), email)
+    before, indexes = whole(email), indexes_of_segments()
+    result, _ = run(lines("VIP", "Lapsed", "New"), email)
+    changes.undo(result.change_set, By())
+    assert whole(email) == before
+    assert indexes_of_segments() == indexes
+    assert "segments_by_id" in indexes
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA integrity_check")
+            assert cursor.fetchall() == [("ok",)]
+
+
+def indexes_of_segments():
+    with connection.cursor() as cursor:
+        found = connection.introspection.get_constraints(cursor, "segments_segment")
+    return {name: (one["columns"], one["unique"], one.get("definition")) for name, one in found.items() if one["index"]}
 
 
 def test_undo_keeps_what_was_edited_since_and_names_who(email):
