@@ -24,6 +24,7 @@ from integrations.models import ChannelSync, KlaviyoAccount, SyncJob
 from integrations.schedule import due_at
 from integrations.secrets import Unreadable
 from integrations.shown import matches, settings_of
+from people.audit import Kind, record
 from people.models import Person
 
 SPARE_RULES = 2  # empty rows to write further rules into
@@ -71,6 +72,7 @@ def connect(request: HttpRequest) -> HttpResponse:
         except KlaviyoError as error:
             form.add_error("key", error.message)
         else:
+            record(Kind.KEY, request, f"Connected Klaviyo account {account.account_id} by key ••••{account.last_four}")
             messages.success(request, f"“{account}” is connected.")
             return redirect("integrations:list")
     return _connect_page(request, form)
@@ -141,7 +143,7 @@ def replace_key(request: HttpRequest, pk: int) -> HttpResponse:
     form = ReplaceKeyForm(request.POST if request.method == "POST" else None, user=user)
     if form.is_valid():
         try:
-            accounts.connect(form.cleaned_data["key"], "", user, replacing=account)
+            kept = accounts.connect(form.cleaned_data["key"], "", user, replacing=account)
         except KlaviyoError as error:
             form.add_error("key", error.message)
         except accounts.OtherAccount as other:
@@ -150,6 +152,7 @@ def replace_key(request: HttpRequest, pk: int) -> HttpResponse:
                 f"This key opens “{other.name}”, not “{account.organisation}”. Connect that as an account of its own.",
             )
         else:
+            record(Kind.KEY, request, f"Replaced that of Klaviyo account {account.account_id} by ••••{kept.last_four}")
             messages.success(request, f"The key of “{account}” is replaced.")
             return redirect("integrations:list")
     context = {"form": form, "account": account, "scopes": SCOPES.values()}
@@ -162,6 +165,7 @@ def disconnect(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask, then forget the key of an account. Its segments stay."""
     account = _account(pk)
     if request.method == "POST":
+        record(Kind.KEY, request, f"Deleted that of Klaviyo account {account.account_id}")
         account.forget_key()
         messages.success(request, f"“{account}” is disconnected, and its key is deleted here. Its segments stay.")
         return redirect("integrations:list")

@@ -200,11 +200,11 @@ def test_the_command_rotates_all_or_says_why_not(as_viewer: Client, password: st
     turn_on(as_viewer, password)
     out = StringIO()
     settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode(), *settings.ENCRYPTION_KEYS]
-    call_command("rotate_two_factor", stdout=out)
+    call_command("rotate_keys", stdout=out)
     assert out.getvalue() == "2 encrypted anew\n"
     settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
     with pytest.raises(CommandError, match="Nothing was changed"):
-        call_command("rotate_two_factor")
+        call_command("rotate_keys")
 
 
 def test_the_command_line_lets_in_who_lost_the_second_proof(as_viewer: Client, viewer: Person, password: str) -> None:

@@ -14,6 +14,7 @@ from integrations.forms import key_of
 from integrations.klaviyo.client import KlaviyoError
 from integrations.models import KlaviyoAccount
 from integrations.secrets import Secret
+from people.audit import Kind, record
 
 
 class Command(BaseCommand):
@@ -38,6 +39,7 @@ class Command(BaseCommand):
         account = None
         try:
             account = accounts.connect(read_key(), options["name"].strip(), None)
+            record(Kind.KEY, None, f"Connected Klaviyo account {account.account_id} by key ••••{account.last_four}")
         except ValidationError as refused:
             error = {"code": "key_invalid", "message": refused.messages[0]}
         except KlaviyoError as refused:
