@@ -54,3 +54,19 @@ class RoleAdminSite(admin.AdminSite):
     ) -> HttpResponse:
         """Send to the account's own page."""
         return redirect("account_change_password")
+
+
+class ReadOnly:
+    """Of a class of Django admin: everything may be seen, nothing added, changed or deleted there."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody adds one here."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody changes one."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody deletes one."""
+        return False

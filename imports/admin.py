@@ -1,27 +1,9 @@
 """Imports in Django admin: to look at, never to change. What an import did is changed by undoing it."""
 
-from typing import Any
-
 from django.contrib import admin
-from django.http import HttpRequest
 
+from accessaudience.admin import ReadOnly
 from imports.models import ImportChannel, ImportJob
-
-
-class ReadOnly:
-    """Of an admin class: everything may be seen, nothing added, changed or deleted."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody adds one here: see Data, Upload."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody changes one."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody deletes one: it says where segments came from."""
-        return False
 
 
 class ImportChannelInline(ReadOnly, admin.TabularInline):  # type: ignore[type-arg]  # not subscriptable at run time

@@ -13,6 +13,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
+from accessaudience.admin import ReadOnly
 from accessaudience.roles import ADMIN
 from people.audit import Kind, record
 from people.models import AccessEvent, LastAdmin, Person
@@ -134,7 +135,7 @@ admin.site.unregister([Authenticator, UserSession])  # people see to their own; 
 
 
 @admin.register(Group)
-class RoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
+class RoleAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
     """The roles, to look at: the application knows what each may do, so there is nothing to edit."""
 
     list_display = ("name", "members")
@@ -150,21 +151,9 @@ class RoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptabl
         """Who has the role."""
         return ", ".join(sorted(str(person) for person in group.user_set.all()))
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Roles are made by a migration."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
-        """A role is changed in code."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
-        """Roles stay."""
-        return False
-
 
 @admin.register(AccessEvent)
-class AccessEventAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
+class AccessEventAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
     """The record of access, to look at."""
 
     list_display = ("at", "kind", "person_name", "about", "address")
@@ -172,15 +161,3 @@ class AccessEventAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subsc
     list_select_related = ("person",)
     search_fields = ("person_name", "about", "address")
     ordering = ("-id",)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """What happens is recorded where it happens."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: AccessEvent | None = None) -> bool:
-        """What happened has happened."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: AccessEvent | None = None) -> bool:
-        """It is kept for ACCESS_LOG_DAYS."""
-        return False

@@ -11,9 +11,10 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.widgets import AdminTextInputWidget
 from django.core.exceptions import ValidationError
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
+from accessaudience.admin import ReadOnly
 from channels.models import Channel
 from people.models import Person
 from segments import changes, values
@@ -145,38 +146,16 @@ def said(request: HttpRequest, view: Callable[[], HttpResponse]) -> HttpResponse
         return HttpResponseRedirect(request.get_full_path())
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # as above
-    """History, which nobody edits."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Return False: history is written by segments.changes."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Return False."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Return False."""
-        return False
-
-
-class CountsInline(admin.TabularInline):  # type: ignore[type-arg]  # as above
+class CountsInline(ReadOnly, admin.TabularInline):  # type: ignore[type-arg]  # as above
     """What a change set did in each channel."""
 
     model = ChangeSetChannel
     extra = 0
-    can_delete = False
     fields = ("channel", "created", "updated", "deleted", "unchanged", "skipped", "errors", "kept")
-    readonly_fields = fields
-
-    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Return False."""
-        return False
 
 
 @admin.register(ChangeSet)
-class ChangeSetAdmin(ReadOnlyAdmin):
+class ChangeSetAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]  # as above
     """Who changed what, when, and in what numbers."""
 
     list_display = ("id", "kind", "label", "user_name", "via", "at")
@@ -186,7 +165,7 @@ class ChangeSetAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Change)
-class ChangeAdmin(ReadOnlyAdmin):
+class ChangeAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]  # as above
     """Every segment changed or deleted: before and after."""
 
     list_display = ("id", "change_set_id", "kind", "segment", "before_name", "after_name")

@@ -25,7 +25,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from accessaudience.roles import ADMIN, MARKETER, ROLES, VIEWER
 from channels.models import Channel
 from imports.models import ImportJob
-from integrations.models import KlaviyoAccount, SyncJob
+from integrations.models import ChannelSync, KlaviyoAccount, SyncJob
 from people.models import AccessEvent, Person
 from segments import changes
 from segments.models import BulkJob, ChangeSet, Segment
@@ -153,6 +153,9 @@ ADMIN_MODELS = {
     "segments_changeset": ACTIONS - {"add", "delete"},
     "segments_change": ACTIONS - {"add", "delete"},
     "imports_importjob": ACTIONS - {"add", "delete"},
+    "integrations_klaviyoaccount": ACTIONS - {"add", "delete"},
+    "integrations_channelsync": ACTIONS - {"add", "delete"},
+    "integrations_syncjob": ACTIONS - {"add", "delete"},
 }
 ADMIN_PAGES = {  # its other pages: the argument, and what GET gives an Admin
     "index": ([], 200),
@@ -206,6 +209,7 @@ def sample(marketer: Person) -> dict[str, Any]:
     ended = ImportJob.objects.create(file_name="broken.csv", user=marketer, status="failed", message="No header.")
     default_storage.save(f"imports/{ended.pk}/errors.csv", ContentFile(b"Segment name\n"))
     account = KlaviyoAccount.objects.create(account_id="XyZ123", name="Fernhill", encrypted_key="cannot be read")
+    ChannelSync.objects.create(channel=channel, account=account)
     sync = SyncJob.objects.create(channel=channel, account=account, status="needs_answer", code="many_missing")
     line = sync.lines.create(outcome="created", kind="list", name="News", segment_id="Xy12Zz")
     Segment.objects.filter(pk=segment.pk).update(klaviyo_id="v-1", synced_name="VIP in Klaviyo")
