@@ -43,7 +43,9 @@ def all_paths(workspace: Workspace) -> list[str]:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
 def test_axe_finds_nothing(open_context: Open, admin_person: Person, theme: str, size: tuple[int, int]) -> None:
-    found = look(open_context(admin_person, size=size, theme=theme), all_paths(Workspace(admin_person)))
+    found = []
+    if (theme == "light") == (size == WIDE):  # what is empty has fewer pieces: two of the four show them all
+        found = look(open_context(admin_person, size=size, theme=theme), all_paths(Workspace(admin_person)))
     found += look(open_context(admin_person, size=size, theme=theme), all_paths(fill(admin_person)))
     found += look(open_context(size=size, theme=theme), [path for paths in STRANGERS.values() for path in paths])
     assert not found, "\n".join(found)

@@ -158,8 +158,9 @@ def test_the_command_indexes_everything_anew(email: Channel, small_batches: None
     SearchText.objects.filter(text__startswith="a").delete()
     SearchText.objects.create(segment=10**9, channel=email, text="gone long ago")
     out = StringIO()
+    how = "with" if search_index.make_trigrams() else "without"  # not every PostgreSQL has the extension
     call_command("index_search", stdout=out)
-    assert out.getvalue() == "3 segments are indexed, with trigrams.\n"
+    assert out.getvalue() == f"3 segments are indexed, {how} trigrams.\n"
     assert not SearchText.objects.filter(segment=10**9).exists()
 
 
