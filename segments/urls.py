@@ -1,8 +1,8 @@
-"""Paths of the Segments tab, of Activity, and of undoing a change."""
+"""Paths of the Segments tab, of Across channels, of Activity, and of undoing a change."""
 
 from django.urls import include, path
 
-from segments import access_views, activity_views, bulk_views, change_views, undo_views, views
+from segments import access_views, across_views, activity_views, bulk_views, change_views, undo_views, views
 
 app_name = "segments"
 
@@ -21,6 +21,7 @@ of_channel = [
 
 urlpatterns = [
     path("channels/<slug:slug>/segments/", include(of_channel)),
+    path("segments/", across_views.across, name="across"),
     path("activity/", activity_views.activity, name="activity"),
     path("activity/export/", activity_views.export, name="activity_export"),
     path("activity/access/", access_views.access, name="access"),

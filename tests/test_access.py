@@ -68,6 +68,7 @@ def posts(role: str, /, *args: str, sent: int, **data: str) -> Entry:
 EXPECTED = {
     "overview": reads(VIEWER),
     "segments:list": reads(VIEWER, "slug"),
+    "segments:across": reads(VIEWER),
     "segments:detail": reads(VIEWER, "slug", "segment"),
     "segments:export": reads(VIEWER, "slug"),
     "segments:add": form(MARKETER, "slug", sent=422),
@@ -141,6 +142,7 @@ EXPECTED = {
     "people:theme": posts(ANY_ROLE, sent=302, theme="dark"),
     "health_live": reads(EVERYBODY),
     "health_ready": reads(EVERYBODY, answer=503),  # no worker has been seen
+    "metrics": reads(EVERYBODY, answer=404),  # there is no METRICS_TOKEN
 }
 # Django admin: what an Admin may do with each model; the rest is refused to Admins too.
 ACTIONS = {"changelist", "add", "change", "delete", "history"}

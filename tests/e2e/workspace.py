@@ -315,6 +315,7 @@ PAGES: dict[str, Callable[[Workspace], list[str]]] = {
     "segments:list": at(
         LIST, f"{LIST}?q=loyalty&status=active", f"{LIST}?q=nothing-like-it", "/channels/meta/segments/"
     ),
+    "segments:across": at("/segments/", "/segments/?show=mixed", "/segments/?q=nothing-like-it"),
     "segments:add": at(f"{LIST}add/"),
     "segments:detail": of_segment("segments:detail"),
     "segments:edit": of_segment("segments:edit"),
