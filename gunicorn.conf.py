@@ -1,20 +1,24 @@
 """How gunicorn serves Access Audience. Where, its supervisor says, or whoever starts it on its own."""
 
 import os
+import shutil
 import signal
 import sys
+import tempfile
 
 from django.core.exceptions import ImproperlyConfigured
 
 from accessaudience import prepare
 from accessaudience.parent import SUPERVISOR, end_with, end_with_supervisor
 
+SHARED = "PROMETHEUS_MULTIPROC_DIR"
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "accessaudience.settings")
 
 from django.conf import settings  # noqa: E402
 
-worker_class = "gthread"
+worker_class = "accessaudience.receiving.Worker"
 threads = 4
+sendfile = False  # which would wait for a slow reader as long as they like
 timeout = 60  # of silence of a whole worker process, not of a request
 graceful_timeout = 30
 preload_app = True
@@ -25,6 +29,11 @@ try:
     workers = settings.WEB_CONCURRENCY
 except ImproperlyConfigured as error:
     sys.exit(str(error))
+
+# Where the processes of this server share what they count: prometheus_client looks for it when it is imported.
+_shared = ""
+if settings.METRICS_TOKEN and SHARED not in os.environ:
+    os.environ[SHARED] = _shared = tempfile.mkdtemp(prefix="accessaudience-metrics-")
 
 if SUPERVISOR in os.environ:  # end with it, and prepare what is not yet: in this process, which loads Django once
     end_with_supervisor()
@@ -41,3 +50,9 @@ def when_ready(server):
 def post_fork(server, worker):
     """End with the master, at once: gunicorn itself looks only now and then."""
     end_with(server.pid)
+
+
+def on_exit(server):
+    """Remove what was counted, unless another server has taken this one's place (USR2) and goes on with it."""
+    if _shared and not server.reexec_pid:
+        shutil.rmtree(_shared, ignore_errors=True)

@@ -43,6 +43,11 @@ def too_large(request: HttpRequest) -> HttpResponse:
     return error_page(request, 413)
 
 
+def too_slow(request: HttpRequest) -> HttpResponse:
+    """Return 408: what was sent came in too slowly, or broke off."""
+    return error_page(request, 408)
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
     """Return 500."""
     return error_page(request, 500)

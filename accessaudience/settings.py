@@ -82,9 +82,11 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "accessaudience.latency.measured",
     "accessaudience.caching.no_page_is_kept",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "accessaudience.bodies.BodyLimits",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "people.sessions.SessionLimits",
@@ -230,7 +232,7 @@ if HTTPS:
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 # How many proxies in front add to X-Forwarded-For: tries are counted for each address.
 ALLAUTH_TRUSTED_PROXY_COUNT = env.number("TRUSTED_PROXIES", default=int(HTTPS), least=0)
-SECURE_REDIRECT_EXEMPT = [r"^health/"]  # asked from inside, past the proxy
+SECURE_REDIRECT_EXEMPT = [r"^health/", r"^metrics$"]  # asked from inside, past the proxy
 # Not ours to promise for other hosts of the domain, nor to have listed in browsers.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 
@@ -248,6 +250,16 @@ LOGGING = logs.configuration(
     env.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), default="INFO"),
     as_json=env.flag("LOG_JSON", default=False),
 )
+
+# Who may read /metrics: whoever says this. Without it the page is not there, and nothing is counted.
+METRICS_TOKEN = env.text("METRICS_TOKEN")
+if METRICS_TOKEN and not secrets.is_token(METRICS_TOKEN):
+    raise ImproperlyConfigured(
+        "METRICS_TOKEN is easy to guess: it must be random, of letters, digits, - and _, and at least 20 of them."
+    )
+
+# How often a minute each token may ask the API.
+API_REQUESTS_A_MINUTE = env.number("API_REQUESTS_A_MINUTE", default=120)
 
 # Web server processes, each with a few threads: see gunicorn.conf.py.
 WEB_CONCURRENCY = env.number("WEB_CONCURRENCY", default=2)

@@ -13,13 +13,22 @@ from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.core.files.storage import default_storage
 from django.core.paginator import Paginator
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import (
+    FileResponse,
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    QueryDict,
+    UnreadablePostError,
+)
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from accessaudience.errors import too_large
+from accessaudience.bodies import takes_files
+from accessaudience.errors import too_large, too_slow
 from accessaudience.htmx import render_fragment
 from accessaudience.roles import MARKETER, VIEWER, has_role, role_required
 from channels.models import Channel
@@ -52,6 +61,7 @@ SAMPLE = "\r\n".join(
 )
 
 
+@takes_files
 @csrf_exempt  # so that nothing reads the request before its file has somewhere to go; _upload checks
 @require_http_methods(["GET", "HEAD", "POST"])
 @role_required(MARKETER)
@@ -59,15 +69,20 @@ def upload(request: HttpRequest) -> HttpResponseBase:
     """Take a file in, or show the form for it."""
     handler = UploadHandler(request)
     request.upload_handlers = [handler]
-    return _upload(request, handler)
+    try:
+        fields = request.POST  # reads the request
+    except UnreadablePostError:
+        handler.upload_interrupted()
+        return too_slow(request)
+    return _upload(request, handler, fields)
 
 
 @csrf_protect
-def _upload(request: HttpRequest, handler: UploadHandler) -> HttpResponse:
+def _upload(request: HttpRequest, handler: UploadHandler, fields: QueryDict) -> HttpResponse:
     if request.method != "POST":
         form = UploadForm(initial={"channel": request.GET.getlist("channel")})
         return _upload_page(request, form)
-    form = UploadForm(request.POST, request.FILES)  # reads the request
+    form = UploadForm(fields, request.FILES)
     if handler.too_large:
         return too_large(request)
     if handler.not_stored:
