@@ -49,18 +49,26 @@ def _in_words(day: date) -> str:
 
 def page_of(sets: ChangeSets, *, older_than: int = 0, newer_than: int = 0, size: int = PAGE) -> Page:
     """Return a page of `sets`: the newest, or those next to a change set's id."""
-    rows = for_pages(sets)
     if newer_than:
-        found = list(rows.filter(pk__gt=newer_than).order_by("pk")[: size + 1])
+        found = _told(sets.filter(pk__gt=newer_than).order_by("pk")[: size + 1])
         if len(found) <= size:
             return page_of(sets, size=size)  # the first page, and whole
-        found = found[:size][::-1]
+        found = found[1:]
         return Page(_deeds(found), found[0].pk, found[-1].pk)
     if older_than:
-        rows = rows.filter(pk__lt=older_than)
-    found = list(rows.order_by("-pk")[: size + 1])
+        sets = sets.filter(pk__lt=older_than)
+    found = _told(sets.order_by("-pk")[: size + 1])
     more, found = len(found) > size, found[:size]
     return Page(_deeds(found), found[0].pk if older_than and found else 0, found[-1].pk if more else 0)
+
+
+def _told(some: ChangeSets) -> list[Any]:
+    """Return `some` change sets for pages, newest first.
+
+    They are picked before anything is asked of each: PostgreSQL else finds out of all that there are whether they are
+    undone, before it takes the first few.
+    """
+    return list(for_pages(ChangeSet.objects.filter(pk__in=some.values("pk"))).order_by("-pk"))
 
 
 def deed_of(change_set: ChangeSet) -> Deed:
