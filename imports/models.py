@@ -30,15 +30,14 @@ class ImportJobQuerySet(models.QuerySet["ImportJob"]):
         """A change set that is undone, as Activity tells it."""
         return models.Exists(ChangeSet.objects.filter(is_undone(), pk=models.OuterRef("change_set")))
 
-    def to_look_at(self, ended_since: datetime, waiting_since: datetime) -> "ImportJobQuerySet":
-        """Those that failed or left rows out lately and were not dismissed, and those that wait for long.
+    def to_look_at(self, since: datetime) -> "ImportJobQuerySet":
+        """Those that failed or left rows out lately and were not dismissed.
 
         Each with its `errors` in all channels, `counted_in` how many, and whether it is `undone`.
         """
         errors = ImportChannel.objects.filter(job=models.OuterRef("pk"), errors__gt=0).order_by().values("job")
         ended = models.Q(status=Status.FAILED) | models.Q(models.Exists(errors), status=Status.DONE)
-        ended &= models.Q(finished_at__gte=ended_since, dismissed_at=None)
-        return self.filter(ended | models.Q(status=Status.WAITING, created_at__lt=waiting_since)).annotate(
+        return self.filter(ended, finished_at__gte=since, dismissed_at=None).annotate(
             undone=self._undo(),
             errors=models.Subquery(errors.annotate(n=models.Sum("errors")).values("n")),
             counted_in=models.Subquery(errors.annotate(n=models.Count("pk")).values("n")),

@@ -9,29 +9,69 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from django.db.models import Count, OuterRef, Subquery
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Subquery, When
 from django.utils import timezone
 
 from channels.models import Channel
 from imports.models import ImportJob
-from integrations.models import SyncJob
-from jobs.models import Status
-from jobs.presence import worker_missing
+from integrations.models import OPEN, ChannelSync, SyncJob
+from jobs.lease import kinds
+from jobs.models import Status, WorkerSeen
+from jobs.presence import MISSING_AFTER
+from overview.tally import ORIGINS, Tally, tallies
 from segments.activity import page_of
 from segments.deeds import Deed
-from segments.models import ChangeSet, Segment, Source
+from segments.models import ChangeSet, ChangeSetChannel, Segment
 
-BREAKDOWN_UP_TO = 50_000  # segments of a channel: counting by source reads each of them
-LATELY = 8
+LATELY = 6
 ATTENTION_FOR = timedelta(days=7)
 WAITS_TOO_LONG = timedelta(minutes=1)
+NAMED = 3  # so many segments gone from Klaviyo are named
 BAR = 1000  # width of the bar of sources, in its own units
 
 
-class Share(NamedTuple):
-    """Segments of one source, and where they stand in the bar of their channel."""
+def channels() -> list[Any]:
+    """Return every channel with what the overview asks of it, in one query.
 
-    source: str
+    That is when its segments last changed (`changed_at`; None where it has none), its newest sync (`newest_…`), when
+    one was last done (`synced_at`), its schedule (`every_hours`, `connected`), and whether no worker lives though one
+    is needed (`no_worker`, the same for all).
+    """
+    last = ChangeSetChannel.objects.filter(channel=OuterRef("pk")).order_by("-change_set_id")
+    newest = SyncJob.objects.syncs().filter(channel=OuterRef("pk"))
+    done = newest.filter(status=Status.DONE)
+
+    def of(rows: QuerySet[Any], name: str) -> Subquery:
+        return Subquery(rows.values(name)[:1])
+
+    return list(
+        Channel.objects.annotate(
+            changed_at=Case(When(segment_count__gt=0, then=of(last, "change_set__at"))),
+            newest_sync=of(newest, "pk"),
+            newest_status=of(newest, "status"),
+            newest_at=of(newest, "finished_at"),
+            synced_at=of(done, "finished_at"),
+            every_hours=F("klaviyo__every_hours"),
+            connected=Q(klaviyo__account__encrypted_key__gt=""),
+            no_worker=_no_worker(),
+        )
+    )
+
+
+def _no_worker() -> Any:
+    """Whether a job waits for long, or schedules are to start some, and no worker was seen lately."""
+    now = timezone.now()
+    waiting = {"status": Status.WAITING, "created_at__lt": now - WAITS_TOO_LONG}
+    needed: Any = Exists(ChannelSync.objects.filter(every_hours__gt=0, account__encrypted_key__gt=""))
+    for kind in kinds():
+        needed |= Exists(kind._default_manager.filter(**waiting).order_by())
+    return needed & ~Exists(WorkerSeen.objects.filter(seen_at__gte=now - MISSING_AFTER))
+
+
+class Share(NamedTuple):
+    """Segments of one origin, and where they stand in the bar of their channel."""
+
+    css: str
     label: str
     segments: int
     x: float
@@ -40,44 +80,58 @@ class Share(NamedTuple):
 
 @dataclass
 class Card:
-    """A channel with its counts. `shares` is empty where it has too many segments to count by source."""
+    """A channel with its numbers."""
 
-    channel: Channel
-    active: int = 0
-    inactive: int = 0
-    shares: list[Share] = field(default_factory=list)
+    channel: Any  # of channels()
+    tally: Tally = field(default_factory=Tally)
+
+    @property
+    def shares(self) -> Iterable[Share]:
+        """The bar: a share for each origin that there is."""
+        total, x = sum(self.tally.origins.values()), 0.0
+        for origin in ORIGINS:
+            count = self.tally.origins.get(origin.css, 0)
+            if count:
+                width = BAR * count / total
+                yield Share(*origin, count, round(x, 1), round(max(width - 4, 1), 1))
+                x += width
+
+    @property
+    def sync(self) -> str:
+        """How Klaviyo stands: running, asks, failed, cut (from its schedule), done, planned; "" without it."""
+        each = self.channel
+        states = {Status.NEEDS_ANSWER: "asks", Status.FAILED: "failed"} | dict.fromkeys(OPEN, "running")
+        if each.newest_status in states:
+            return states[each.newest_status]
+        if each.every_hours and not each.connected:
+            return "cut"
+        return "done" if each.synced_at else "planned" if each.every_hours else ""
+
+    @property
+    def sync_url(self) -> str:
+        """The page of the newest sync."""
+        job = SyncJob(pk=self.channel.newest_sync, channel=self.channel)
+        return job.get_absolute_url()
 
 
-def cards(channels: Iterable[Channel]) -> list[Card]:
-    """Return a card for each of `channels`: one query for all of them."""
-    found = {channel.pk: Card(channel) for channel in channels}
-    small = [pk for pk, card in found.items() if 0 < card.channel.segment_count <= BREAKDOWN_UP_TO]
-    by_source: dict[int, dict[str, int]] = {pk: {} for pk in small}
-    groups = Segment.objects.filter(channel__in=small).values_list("channel", "source", "active").annotate(Count("id"))
-    for pk, source, active, count in groups.order_by():
-        if active:
-            found[pk].active += count
-        else:
-            found[pk].inactive += count
-        by_source[pk][source] = by_source[pk].get(source, 0) + count
-    for pk, counts in by_source.items():
-        found[pk].shares = list(_shares(counts))
-    return list(found.values())
-
-
-def _shares(counts: dict[str, int]) -> Iterable[Share]:
-    total, x = sum(counts.values()), 0.0
-    for source in (Source.KLAVIYO, Source.CSV, Source.MANUAL):
-        count = counts.get(source, 0)
-        if count:
-            width = BAR * count / total
-            yield Share(source.value, str(source.label), count, round(x, 1), round(max(width - 4, 1), 1))
-            x += width
+def cards(channels: Iterable[Any]) -> list[Card]:
+    """Return a card for each of `channels()`: at most one query for all of them."""
+    channels = list(channels)
+    counted = tallies(channels)
+    return [Card(channel, counted[channel.pk]) for channel in channels]
 
 
 def lately() -> list[Deed]:
     """Return the newest change sets, as Activity tells of them: three queries."""
     return page_of(ChangeSet.objects.all(), size=LATELY).deeds
+
+
+class Gone(NamedTuple):
+    """How many active segments of a channel Klaviyo has no more, and which, if they are few."""
+
+    channel: Any
+    segments: int
+    names: list[str]
 
 
 class Attention(NamedTuple):
@@ -86,40 +140,41 @@ class Attention(NamedTuple):
     failed: Sequence[ImportJob]
     with_errors: Sequence[ImportJob]
     syncs: Sequence[SyncJob]
+    gone: Sequence[Gone]
     no_worker: bool
 
     def __bool__(self) -> bool:
-        return bool(self.failed or self.with_errors or self.syncs or self.no_worker)
+        return any(self)
 
 
-def attention(channels: Iterable[Channel]) -> Attention:
-    """Return the last days' imports that failed or left rows out, and whether one waits for a missing worker."""
-    now = timezone.now()
+def attention(cards: Sequence[Card]) -> Attention:
+    """Return the last days' imports that failed or left rows out, and what stands badly in the channels of `cards`.
+
+    One query; one more where a sync is stuck, and one where segments are gone.
+    """
     jobs: Any = (
-        ImportJob.objects.to_look_at(now - ATTENTION_FOR, now - WAITS_TOO_LONG)
+        ImportJob.objects.to_look_at(timezone.now() - ATTENTION_FOR)
         .only("id", "status", "file_name", "message", "finished_at")
         .order_by("-created_at")[:20]
     )
     of = {status: [job for job in jobs if job.status == status and not job.undone] for status in Status}
-    waiting = bool(of[Status.WAITING])
-    return Attention(of[Status.FAILED][:3], of[Status.DONE][:3], stuck_syncs(channels), waiting and worker_missing())
+    no_worker = any(card.channel.no_worker for card in cards)
+    return Attention(of[Status.FAILED][:3], of[Status.DONE][:3], stuck_syncs(cards), gone(cards), no_worker)
 
 
-def channels() -> list[Channel]:
-    """Return every channel, with its newest sync: `newest_sync` and `newest_status`."""
-    newest = SyncJob.objects.syncs().filter(channel=OuterRef("pk"))
-    return list(
-        Channel.objects.annotate(
-            newest_sync=Subquery(newest.values("pk")[:1]), newest_status=Subquery(newest.values("status")[:1])
-        )
-    )
+def stuck_syncs(cards: Iterable[Card]) -> list[SyncJob]:
+    """Return of each channel the newest sync, where it failed or asks something; no query where none did."""
+    stuck = [card.channel.newest_sync for card in cards if card.sync in ("failed", "asks")]
+    return list(SyncJob.objects.for_list().select_related("channel__klaviyo").filter(pk__in=stuck)) if stuck else []
 
 
-def stuck_syncs(channels: Iterable[Channel]) -> list[SyncJob]:
-    """Return of each of `channels()` the newest sync, where it failed or asks something; no query where none did."""
-    stuck = [
-        each.newest_sync  # type: ignore[attr-defined]  # annotated by channels()
-        for each in channels
-        if each.newest_status in (Status.FAILED, Status.NEEDS_ANSWER)  # type: ignore[attr-defined]
-    ]
-    return list(SyncJob.objects.for_list().filter(pk__in=stuck[:3])) if stuck else []
+def gone(cards: Iterable[Card]) -> list[Gone]:
+    """Return what is gone from Klaviyo, by channel; no query where nothing is, or too much to be named."""
+    lost = [card for card in cards if card.tally.gone]
+    few = [card.channel.pk for card in lost if card.tally.gone <= NAMED]
+    names: dict[int, list[str]] = {}
+    if few:
+        found = Segment.objects.gone().filter(channel__in=few, active=True).order_by("channel", "name_key", "id")
+        for channel, name in found.values_list("channel", "name")[: NAMED * len(few)]:
+            names.setdefault(channel, []).append(name)
+    return [Gone(card.channel, card.tally.gone, names.get(card.channel.pk, [])) for card in lost]

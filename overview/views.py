@@ -5,7 +5,9 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from accessaudience.roles import VIEWER, role_required
+from integrations.models import KlaviyoAccount
 from overview import board
+from overview.trend import trend
 
 
 @require_safe
@@ -13,11 +15,14 @@ from overview import board
 def overview(request: HttpRequest) -> HttpResponse:
     """Show the board, or the first steps while there is nothing to show."""
     channels = board.channels()
+    cards = board.cards(channels)
     context = {
         "nav_channels": channels,
-        "cards": board.cards(channels),
+        "cards": cards,
         "lately": board.lately(),
-        "attention": board.attention(channels),
+        "attention": board.attention(cards),
     }
-    empty = not context["lately"] and not any(channel.segment_count for channel in channels)
-    return render(request, f"overview/{'first_run' if empty else 'overview'}.html", context)
+    if not context["lately"] and not any(channel.segment_count for channel in channels):
+        connected = KlaviyoAccount.objects.connected().exists()
+        return render(request, "overview/first_run.html", context | {"connected": connected})
+    return render(request, "overview/overview.html", context | {"trend": trend(channels)})

@@ -70,6 +70,7 @@ class ChangeSet(models.Model):
 
     class Meta:
         ordering = ("-id",)
+        indexes = (models.Index(fields=("at",), name="segments_sets_by_time"),)  # the overview's chart
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()}: {self.label}" if self.label else self.get_kind_display()

@@ -19,7 +19,7 @@ TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
 SPRITE = set(re.findall(r'id="i-([a-z0-9-]+)"', (ROOT / "static/img/icons.svg").read_text()))
 OWN_SHEETS = sorted((ROOT / "static/css").glob("*.css"))
 CLASS = re.compile(r"\.(-?[A-Za-z_][\w-]*)")
-UNSTYLED = {"from-"}  # the rest of the name is the source
+UNSTYLED = {"from-", "key-"}  # the rest of the name is the source, or the number
 GIVEN = (  # where a class is given to an element: in templates, by a tag in them, in forms, by script
     ("templates/**/*.html", re.compile(r'class="((?:{%.*?%}|{{.*?}}|[^"])*)"')),
     ("templates/**/*.html", re.compile(r"{% (?:icon|include) (.*?)%}")),

@@ -10,8 +10,9 @@ from django.utils import timezone
 
 from channels.models import Channel
 from imports.models import ImportChannel, ImportJob
+from integrations.models import KlaviyoAccount
 from jobs.models import Status, WorkerSeen
-from overview import board
+from overview import board, tally
 from people.models import Person
 from segments import changes
 from segments.models import ChangeSet, Segment, Source
@@ -27,6 +28,10 @@ def email() -> Channel:
 
 def text(client: Client) -> str:
     return " ".join(client.get("/").content.decode().split())
+
+
+def card_of(channel: Channel) -> board.Card:
+    return next(card for card in board.cards(board.channels()) if card.channel == channel)
 
 
 def fill(channel: Channel, count: int, by: changes.By) -> ChangeSet:
@@ -50,6 +55,17 @@ def test_an_empty_workspace_is_shown_the_first_steps(as_marketer: Client) -> Non
     assert "/channels/email/segments/add/" in page
 
 
+def test_the_first_step_of_an_admin_is_to_connect_klaviyo_and_then_to_sync(
+    as_admin: Client, as_marketer: Client
+) -> None:
+    assert 'href="/integrations/klaviyo/"' in text(as_admin)
+    assert "Connect Klaviyo" not in text(as_marketer)
+    KlaviyoAccount.objects.create(account_id="XyZ123", name="Fernhill", encrypted_key="not read here")
+    for client in (as_admin, as_marketer):
+        assert "Sync from Klaviyo into Email…" in text(client)
+        assert 'href="/integrations/klaviyo/"' not in text(client)
+
+
 def test_a_viewer_is_not_shown_steps_that_they_may_not_take(as_viewer: Client) -> None:
     page = text(as_viewer)
     assert "/data/upload/" not in page
@@ -59,18 +75,44 @@ def test_a_viewer_is_not_shown_steps_that_they_may_not_take(as_viewer: Client) -
 def test_a_card_counts_active_inactive_and_sources(email: Channel, marketer: Person) -> None:
     fill(email, 6, changes.By(marketer))
     changes.add(email, SegmentValues("By hand"), changes.By(marketer))
-    card = board.cards(Channel.objects.filter(slug="email"))[0]
-    assert (card.channel.segment_count, card.active, card.inactive) == (7, 5, 2)
+    card = card_of(email)
+    assert (card.channel.segment_count, card.tally.active, card.tally.inactive) == (7, 5, 2)
     assert [(share.label, share.segments) for share in card.shares] == [("CSV", 6), ("Manual", 1)]
 
 
-def test_a_huge_channel_shows_its_size_and_is_not_read_whole(
+def test_klaviyo_segments_and_lists_are_counted_apart(email: Channel) -> None:
+    fill(email, 4, changes.By())
+    for kind, names in (("segment", ["Segment 1", "Segment 2"]), ("list", ["Segment 3"])):
+        email.segments.filter(name__in=names).update(source=Source.KLAVIYO, klaviyo_kind=kind)
+    shares = [(share.css, share.label, share.segments) for share in card_of(email).shares]
+    assert shares == [("klaviyo", "Klaviyo segments", 2), ("list", "Klaviyo lists", 1), ("csv", "CSV", 1)]
+
+
+def test_what_did_not_change_is_not_counted_again(email: Channel) -> None:
+    segment = changes.add(email, SegmentValues("VIP"), changes.By())
+    card_of(email)
+    channels = board.channels()
+    with CaptureQueriesContext(connection) as captured:
+        assert board.cards(channels)[0].tally.active == 1
+    assert len(captured) == 0
+    changes.set_active(segment, False, changes.By())
+    assert card_of(email).tally == tally.Tally(active=0, inactive=1, origins={"manual": 1})
+
+
+def test_a_huge_channel_that_changes_is_counted_once_a_minute(
     as_viewer: Client, email: Channel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(tally, "SMALL", 4)
+    monkeypatch.setattr(tally, "_kept", {})
     fill(email, 5, changes.By())
-    monkeypatch.setattr(board, "BREAKDOWN_UP_TO", 4)
-    assert board.cards(Channel.objects.filter(slug="email"))[0].shares == []
-    assert '<span class="big num">5</span>' in text(as_viewer)
+    assert card_of(email).tally.late is False
+    changes.add(email, SegmentValues("New"), changes.By())
+    late = card_of(email)
+    assert (late.channel.segment_count, late.tally.active, late.tally.late) == (6, 4, True)
+    assert "counted again within a minute" in text(as_viewer)
+    monkeypatch.setattr(tally, "COUNT_AGAIN_AFTER", 0.0)
+    assert card_of(email).tally.active == 5
+    assert "counted again within a minute" not in text(as_viewer)
 
 
 def test_what_happened_says_who_did_what_where(as_viewer: Client, email: Channel, marketer: Person) -> None:
@@ -123,7 +165,8 @@ def test_the_overview_costs_the_same_at_one_row_and_at_many(as_viewer: Client, e
         changes.add(email, SegmentValues(f"By hand {each}"), changes.By())
         job = ImportJob.objects.create(file_name=f"{each}.csv", status=Status.DONE, finished_at=timezone.now())
         ImportChannel.objects.create(job=job, channel=email, errors=1)
-    assert queries() == one <= 8
+    assert queries() == one <= 9
+    assert queries() <= 7  # nothing has changed since, so nothing is counted
 
 
 @pytest.fixture
@@ -165,3 +208,11 @@ def test_an_edit_is_told_in_the_words_of_activity(as_viewer: Client, email: Chan
     for page in (text(as_viewer), " ".join(as_viewer.get("/activity/").content.decode().split())):
         assert "Renamed “VIP”" in page
         assert "Deactivated “VIP”" in page
+
+
+def test_the_newest_change_set_of_a_channel_is_what_its_numbers_are_of(email: Channel) -> None:
+    fill(email, 1, changes.By())
+    newest = fill(email, 2, changes.By())
+    fill(Channel.objects.get(slug="sms"), 1, changes.By())
+    channel = next(each for each in board.channels() if each == email)
+    assert channel.changed_at == newest.at
