@@ -115,6 +115,7 @@ def theme(request: HttpRequest) -> HttpResponse:
     """Keep the chosen theme in a cookie and go back; "device" forgets it."""
     back = request.POST.get("next", "")
     safe = url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure())
+    safe = safe and back.startswith("/")  # a word would be taken for a view's name
     response = redirect(back if safe else "/")
     chosen = request.POST.get("theme")
     if chosen in THEMES:

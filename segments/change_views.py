@@ -242,9 +242,9 @@ def tell(request: HttpRequest, text: str, change_set: ChangeSet) -> None:
 
 
 def own_url(request: HttpRequest, url: str, default: str) -> str:
-    """Return `url` if it is a page of ours, else `default`."""
+    """Return `url` if it is the path of a page of ours, else `default`: a word would be taken for a view's name."""
     ours = url_has_allowed_host_and_scheme(url, {request.get_host()}, require_https=request.is_secure())
-    return url if ours else default
+    return url if ours and url.startswith("/") else default
 
 
 def done(

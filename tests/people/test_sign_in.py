@@ -184,7 +184,7 @@ def test_a_made_up_theme_is_not_written_into_the_page(as_viewer: Client) -> None
     assert "data-bs-theme" not in as_viewer.get("/accounts/password/").content.decode()
 
 
-@pytest.mark.parametrize("to", ["https://evil.example/", "//evil.example", "javascript:alert(1)"])
+@pytest.mark.parametrize("to", ["https://evil.example/", "//evil.example", "javascript:alert(1)", "overview"])
 def test_choosing_a_theme_never_leads_to_another_host(as_viewer: Client, to: str) -> None:
     assert as_viewer.post("/theme/", {"theme": "dark", "next": to})["Location"] == "/"
 

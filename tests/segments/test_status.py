@@ -57,7 +57,7 @@ def test_without_htmx_the_page_it_was_on_comes_back(as_marketer: Client) -> None
     assert (response.status_code, response["Location"]) == (302, f"{LIST}?q=seg&status=active")
 
 
-@pytest.mark.parametrize("elsewhere", ["https://evil.example/", "//evil.example", "javascript:alert(1)"])
+@pytest.mark.parametrize("elsewhere", ["https://evil.example/", "//evil.example", "javascript:alert(1)", "overview"])
 def test_next_leads_to_no_other_host(as_marketer: Client, elsewhere: str) -> None:
     assert as_marketer.post(url(SegmentFactory()), {"next": elsewhere})["Location"] == LIST
 
