@@ -6,6 +6,7 @@ Must not know: what a secret is for.
 
 import base64
 import os
+import re
 import secrets
 import tempfile
 from collections.abc import Callable
@@ -39,6 +40,11 @@ def is_encryption_key(text: str) -> bool:
 def is_hard_to_guess(text: str) -> bool:
     """Return whether `text` may be a random SECRET_KEY: long, not one letter again and again, not an example."""
     return len(text) >= SHORTEST and len(set(text)) >= DISTINCT and not text.startswith("django-insecure-")
+
+
+def is_token(text: str) -> bool:
+    """Return whether `text` may be a random token that a header can carry."""
+    return bool(re.fullmatch(r"[\w-]{20,200}", text, re.ASCII)) and len(set(text)) >= DISTINCT
 
 
 def kept_secret(path: Path, make: Callable[[], str]) -> str:

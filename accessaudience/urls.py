@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from accessaudience import health
+from accessaudience import health, metrics
 
 handler403 = "accessaudience.errors.forbidden"
 handler404 = "accessaudience.errors.not_found"
@@ -18,4 +18,5 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("health/live", health.live, name="health_live"),
     path("health/ready", health.ready, name="health_ready"),
+    path("metrics", metrics.metrics, name="metrics"),
 ]

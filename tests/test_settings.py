@@ -53,6 +53,8 @@ def check(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
         ("EMAIL_URL", "smtp+tls://user:password@host"),
         ("REDIS_URL", "localhost:6379"),
         ("SESSION_DAYS", "0"),
+        ("METRICS_TOKEN", "too short"),
+        ("METRICS_TOKEN", "aaaaaaaaaaaaaaaaaaaaaaaa"),
     ],
 )
 def test_a_wrong_value_stops_the_start_with_one_sentence_that_names_it(name: str, value: str, tmp_path: Path) -> None:
