@@ -11,7 +11,10 @@ from writing import Line
 def on_postgresql(rounds: int, rows: int) -> Iterator[Line]:
     """The page's time in PostgreSQL, and its queries."""
     database = postgresql()
-    import_file(database, sample(rows))
+    imported, _ = import_file(database, sample(rows))
+    indexed = database.manage("index_search")
+    what = f"PostgreSQL, {rows:,} rows, search index made by workers afterwards"
+    yield what, f"{indexed.seconds:.1f} s, {indexed.seconds / imported.seconds:.2f} × the import", "—", "—"
     database.execute("ANALYZE")
     yield from page(database, f"Page, PostgreSQL, {rows:,}", rounds)
 

@@ -4,6 +4,7 @@ Goes in: requests. Comes out: pages, or the fragments of them that htmx asks for
 segments.change_views.
 """
 
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -24,7 +25,7 @@ from accessaudience.roles import VIEWER, role_required
 from channels.models import Channel
 from people.audit import Kind, record
 from segments.bulk_forms import ChosenForm
-from segments.elsewhere import hits
+from segments.elsewhere import Hits, hits
 from segments.export import csv_pieces
 from segments.forms import FilterForm, HistoryForm
 from segments.history import history
@@ -42,15 +43,18 @@ def segment_list(request: HttpRequest, slug: str) -> HttpResponse:
     if channel is None:
         raise Http404
     template = "segments/segment_list.html", "segments/_segments.html"
-    context = list_context(request, channel) | {"nav_channels": channels}
+    context = list_context(request, channel, channels) | {"nav_channels": channels}
     response = render_fragment(request, *template, context)
     if not channel.segment_count and wants_fragment(request):
         response["HX-Refresh"] = "true"  # the list became empty: another page altogether
     return response
 
 
-def list_context(request: HttpRequest, channel: Channel) -> dict[str, Any]:
-    """What the list shows. A count of matches stops at COUNT_CAP; of all segments the channel knows its own."""
+def list_context(request: HttpRequest, channel: Channel, channels: Iterable[Channel] | None = None) -> dict[str, Any]:
+    """What the list shows. A count of matches stops at COUNT_CAP; of all segments the channel knows its own.
+
+    `channels` are all there are, where they are known already.
+    """
     filters = FilterForm(request.GET)
     matching = filters.matching(channel)
     size = rows_per_page(request, filters)
@@ -72,8 +76,13 @@ def list_context(request: HttpRequest, channel: Channel) -> dict[str, Any]:
         "page_count": max(1, -(-count // size)),
         "path": channel.get_absolute_url(),
         "token": uuid4,  # another for each form
-        "elsewhere": [] if page.rows else hits(Channel.objects.exclude(pk=channel.pk), filters.get("q")),
+        "elsewhere": [] if page.rows else elsewhere(channel, channels, filters.get("q")),
     }
+
+
+def elsewhere(channel: Channel, channels: Iterable[Channel] | None, text: str) -> list[Hits]:
+    """What a search finds in the channels but `channel`."""
+    return hits((each for each in channels or Channel.objects.all() if each.pk != channel.pk), text)
 
 
 def rows_per_page(request: HttpRequest, filters: FilterForm) -> int:
