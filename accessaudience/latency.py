@@ -20,7 +20,7 @@ NO_VIEW = "none"  # an address that is none of ours, or a request that was refus
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)  # seconds
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")  # whatever else is sent counts as "other"
 
-disable_created_metrics()  # several processes cannot tell when they began, so one does not either
+disable_created_metrics()  # type: ignore[no-untyped-call]  # several processes cannot tell when they began
 REQUESTS = Histogram(
     "accessaudience_request_seconds",
     "Time from a request to the head of its answer, by the name of the view.",

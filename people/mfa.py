@@ -65,6 +65,18 @@ def rotate() -> int:
     return len(found)
 
 
+def unreadable() -> int:
+    """Return how many people's second proofs none of ENCRYPTION_KEYS opens."""
+    lost = set()
+    for each in Authenticator.objects.all():
+        try:
+            for name in {"secret", "seed"} & each.data.keys():
+                _box().decrypt(each.data[name].encode())
+        except InvalidToken:
+            lost.add(each.user_id)
+    return len(lost)
+
+
 def picture_of(url: str) -> QRPicture:
     """Return the QR code of `url`."""
     code = QRCode(error_correction=ERROR_CORRECT_M, border=QUIET_ZONE)

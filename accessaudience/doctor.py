@@ -1,0 +1,266 @@
+"""Whether a set-up works, looked at part by part: what is wrong, and what to do about it.
+
+Goes in: the settings, and what they name. Comes out: findings, each ok, a warning or wrong. Nothing is changed, but a
+file is written to the storage and removed again. Of keys only is told whether they can be read. Must not know: how
+any of it is done.
+"""
+
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.db import DatabaseError, NotSupportedError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
+from django.utils.timesince import timesince
+
+from integrations.accounts import open_account
+from integrations.klaviyo.client import KlaviyoError
+from integrations.models import KlaviyoAccount
+from integrations.secrets import Secret, Unreadable
+from jobs.presence import last_seen, worker_missing
+from jobs.queue import standings, waiting_since
+from people import mfa
+from segments.models import SearchBacklog
+
+OK, WARNING, WRONG = "ok", "warning", "wrong"
+LITTLE_SPACE = 1024**3  # bytes
+LONG_WAIT = timedelta(minutes=10)
+KLAVIYO_PATIENCE = 20.0  # seconds, for all accounts together
+NOBODYS_KEY = Secret("pk_nobody")  # refused by Klaviyo, which is an answer
+OF_THIS_MACHINE = ("localhost", "127.0.0.1", "[::1]")
+CONSOLE = "django.core.mail.backends.console.EmailBackend"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found of one part; `do` says what to do where it is not ok."""
+
+    check: str
+    state: str
+    message: str
+    do: str = ""
+
+
+Findings = Iterator[Finding]
+
+
+def examine(*, klaviyo: bool = False) -> Findings:
+    """Yield what is found, part by part; with `klaviyo` its address is asked even if no account is connected.
+
+    Without a database only the settings and the storage can be looked at.
+    """
+    yield from of_settings()
+    yield from of_storage()
+    try:
+        yield from of_database()
+        pending = MigrationExecutor(connection)
+        plan = pending.migration_plan(pending.loader.graph.leaf_nodes())
+        if plan:
+            told = f"{len(plan)} migrations have not been run, of {plan[0][0].app_label} first."
+            yield Finding("migrations", WRONG, told, "Run python -m accessaudience.prepare, or make run.")
+            return
+        yield Finding("migrations", OK, "All have been run.")
+        for part in (of_queue, of_worker, of_keys, of_search):
+            yield from part()
+        yield from of_klaviyo(even_without_account=klaviyo)
+    except NotSupportedError as error:  # Django has looked at the version
+        yield Finding("database", WRONG, f"{error}", "Use a newer one.")
+    except DatabaseError as error:
+        told = f"It does not answer: {' '.join(str(error).split())}"
+        yield Finding(
+            "database", WRONG, told, "Start it, and look at DATABASE_URL: host, port, user, password and name."
+        )
+
+
+def of_settings() -> Findings:
+    """Look at the settings."""
+    found = list(_settings_that_do_not_fit())
+    yield from found
+    if not found:
+        where = ", ".join(_public_hosts()) or "this machine"
+        yield Finding("settings", OK, f"Served to {where}, {'with' if settings.HTTPS else 'without'} HTTPS.")
+
+
+def _public_hosts() -> list[str]:
+    return [host for host in settings.ALLOWED_HOSTS if host not in OF_THIS_MACHINE]
+
+
+def _settings_that_do_not_fit() -> Findings:
+    """Look at what is wrong only together; a value that cannot be meant has stopped the start before."""
+    public = _public_hosts()
+    if settings.DEBUG:
+        told = "DEBUG is on: errors show code and data to whoever meets them."
+        yield Finding("settings", WRONG if public else WARNING, told, "Set DEBUG=false, but for development.")
+    if "*" in settings.ALLOWED_HOSTS:
+        told = "ALLOWED_HOSTS takes any host, so that a visitor can have links made that lead elsewhere."
+        yield Finding("settings", WARNING, told, "Name the hosts that people use, with commas between them.")
+    if public and not settings.HTTPS:
+        told = f"{public[0]} is served without HTTPS: passwords can be read on their way."
+        yield Finding("settings", WARNING, told, "Put a proxy that speaks HTTPS in front, and set HTTPS=true.")
+    if settings.HTTPS and not public:
+        told = "HTTPS is on, but ALLOWED_HOSTS names this machine alone: everybody else is refused."
+        yield Finding("settings", WRONG, told, "Name the hosts that people use in ALLOWED_HOSTS.")
+    if public and settings.EMAIL_BACKEND == CONSOLE:
+        told = "Mail is written to the console: no invitation and no link for a new password arrives."
+        yield Finding("settings", WARNING, told, "Set EMAIL_URL to your mail server, and EMAIL_FROM.")
+    address = urlsplit(settings.KLAVIYO_API_BASE_URL)
+    if address.scheme != "https" and address.hostname not in ("localhost", "127.0.0.1", "::1"):
+        told = "KLAVIYO_API_BASE_URL is not HTTPS: Klaviyo keys can be read on their way."
+        yield Finding("settings", WRONG, told, "Remove it, or let it begin with https://.")
+
+
+def of_storage() -> Findings:
+    """Write, read and remove a file where uploads are kept, and look how much room is left there."""
+    text = b"written by manage.py doctor\n"
+    try:
+        name = default_storage.save("doctor.txt", ContentFile(text))
+        with default_storage.open(name) as file:
+            same = file.read() == text
+        default_storage.delete(name)
+    except OSError as error:
+        told = f"Uploads cannot be kept in {settings.UPLOADS_DIR}: {error.strerror or error}."
+        yield Finding(
+            "storage", WRONG, told, "Give the user of this process the folder DATA_DIR, to read and to write."
+        )
+        return
+    if not same:
+        told = f"What is written to {settings.UPLOADS_DIR} is not what is read there."
+        yield Finding("storage", WRONG, told, "Look at the disk, and at what is mounted there.")
+    free = min(shutil.disk_usage(folder).free for folder in _folders())
+    told = f"{free / 1024**3:,.1f} GiB are free in {settings.DATA_DIR}."
+    if free < settings.IMPORT_MAX_BYTES:
+        yield Finding("storage", WRONG, told, "Make room: a file of the size that may be uploaded does not fit.")
+    elif free < LITTLE_SPACE:
+        yield Finding("storage", WARNING, told, "Make room, or set UPLOAD_RETENTION_DAYS lower.")
+    else:
+        yield Finding("storage", OK, f"Uploads can be written and read; {told}")
+
+
+def _folders() -> list[Path]:
+    """Where this process writes: uploads, and the database that it brings along."""
+    database = [Path(str(connection.settings_dict["NAME"])).parent] if connection.vendor == "sqlite" else []
+    return [folder for folder in (settings.DATA_DIR, settings.UPLOADS_DIR, *database) if folder.is_dir()]
+
+
+def of_database() -> Findings:
+    """Ask the database what it is."""
+    connection.ensure_connection()
+    if connection.vendor == "sqlite":
+        yield Finding("database", OK, f"SQLite {sqlite3.sqlite_version} at {connection.settings_dict['NAME']}.")
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW server_version")
+        (version,) = cursor.fetchone()
+    where = connection.settings_dict["HOST"] or "a local socket"
+    yield Finding("database", OK, f"PostgreSQL {version.split()[0]} at {where}.")
+
+
+def of_queue() -> Findings:
+    """Look how many jobs wait, and for how long."""
+    found = standings()
+    waiting = sum(each.waiting for each in found)
+    since = waiting_since(found)
+    if since is None:
+        yield Finding("queue", OK, "No job waits.")
+        return
+    told = f"{waiting:,} {'job waits' if waiting == 1 else 'jobs wait'}, the oldest for {timesince(since, depth=1)}."
+    if timezone.now() - since > LONG_WAIT:
+        yield Finding("queue", WARNING, told, "Look at the worker; if it is busy all day, start more of them.")
+    else:
+        yield Finding("queue", OK, told)
+
+
+def of_worker() -> Findings:
+    """Look whether a worker lives."""
+    seen = last_seen()
+    if not worker_missing():
+        yield Finding("worker", OK, "Seen in the last minute.")
+        return
+    told = f"Last seen {timesince(seen, depth=1)} ago." if seen else "None has been seen for days."
+    yield Finding("worker", WRONG, told, "Start one: manage.py worker (make run does). Its log says why it ended.")
+
+
+def of_keys() -> Findings:
+    """Try ENCRYPTION_KEYS on everything that is kept under them."""
+    lost = [f"the key of Klaviyo account {account.account_id}" for account in connected() if not _can_read(account)]
+    people = mfa.unreadable()
+    if people:
+        lost.append(f"the two-factor sign-in of {people} {'person' if people == 1 else 'people'}")
+    if not lost:
+        yield Finding("encryption keys", OK, "They open everything that is kept under them.")
+        return
+    do = "Add the key that it was encrypted with to ENCRYPTION_KEYS. If that is lost: paste the Klaviyo key again, and "
+    do += "turn two-factor sign-in off for its people."
+    yield Finding("encryption keys", WRONG, f"None of ENCRYPTION_KEYS opens {' and '.join(lost)}.", do)
+
+
+def connected() -> list[KlaviyoAccount]:
+    """Return the Klaviyo accounts that have a key."""
+    return list(KlaviyoAccount.objects.connected())
+
+
+def _can_read(account: KlaviyoAccount) -> bool:
+    try:
+        account.key()
+    except Unreadable:
+        return False
+    return True
+
+
+def of_search() -> Findings:
+    """Look whether the index of the search is there and up to date."""
+    if not SearchBacklog.is_kept():
+        yield Finding("search", OK, "SQLite needs no index of its own for it.")
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_indexes WHERE indexname = 'segments_search_trigrams'")
+        (trigrams,) = cursor.fetchone()
+    behind = SearchBacklog.objects.count()
+    if behind:
+        told = (
+            f"The index is {behind:,} {'change' if behind == 1 else 'changes'} behind; searches are right, but slower."
+        )
+        yield Finding("search", WARNING, told, "Workers do it when no job waits. manage.py index_search does it now.")
+    if not trigrams:
+        told = "There is no index of trigrams, so that a search reads all segments."
+        do = "Install PostgreSQL's extension pg_trgm, then run manage.py index_search."
+        yield Finding("search", WARNING, told, do)
+    if trigrams and not behind:
+        yield Finding("search", OK, "The index is up to date.")
+
+
+def of_klaviyo(*, even_without_account: bool) -> Findings:
+    """Ask Klaviyo what each connected account's key opens, none for longer than all may take together."""
+    until = time.monotonic() + KLAVIYO_PATIENCE
+    asked: list[tuple[str, Callable[[], Secret]]] = [
+        (f"Account {account.account_id}", account.key) for account in connected() if _can_read(account)
+    ]
+    if not asked and even_without_account:
+        asked = [("Klaviyo", lambda: NOBODYS_KEY)]
+    for name, key in asked:
+        try:
+            patience = max(1.0, until - time.monotonic())
+            found = open_account(key(), patience=min(patience, settings.KLAVIYO_PATIENCE)).connection()
+        except KlaviyoError as error:
+            if error.code == "key_refused" and key() is NOBODYS_KEY:
+                yield Finding("klaviyo", OK, f"{settings.KLAVIYO_API_BASE_URL} answers; no account is connected.")
+            else:
+                do = f"Look at the network between here and {settings.KLAVIYO_API_BASE_URL}."
+                if error.permanent:
+                    do = "Integrations, Klaviyo: change the key."
+                yield Finding("klaviyo", WRONG, f"{name}: {error.message}", do)
+            continue
+        if found.missing:
+            told = f"{name}: the key may not read {', '.join(found.missing)}."
+            yield Finding("klaviyo", WRONG, told, "Make a key in Klaviyo that may, and paste it under Integrations.")
+        else:
+            yield Finding("klaviyo", OK, f"{name}: reached, and its key may read all that a sync needs.")

@@ -1,0 +1,287 @@
+"""What manage.py doctor says of a set-up that works, and of each that does not."""
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from allauth.mfa.models import Authenticator
+from cryptography.fernet import Fernet
+from django.conf import settings as project
+from django.core.files.storage import default_storage
+from django.core.management import call_command
+from django.db import OperationalError, connection
+from django.db.migrations.recorder import MigrationRecorder
+from django.utils import timezone
+
+from channels.models import Channel
+from imports.models import ImportJob
+from integrations.klaviyo import client
+from integrations.models import KlaviyoAccount
+from integrations.secrets import Secret
+from jobs.models import WorkerSeen
+from people.models import Person
+from segments.models import SearchBacklog
+from tests.klaviyo import fake as faults
+from tests.klaviyo.fake import READ_ALL, FakeKlaviyo
+
+pytestmark = pytest.mark.django_db
+
+KEY = "pk_the_key_of_this_test_9f31"
+PARTS = ["settings", "storage", "database", "migrations", "queue", "worker", "encryption keys", "search"]
+
+
+class Diagnosis(NamedTuple):
+    """What was said, and the status of the command."""
+
+    status: int
+    checks: dict[str, dict[str, str]]
+    text: str
+
+    def of(self, check: str) -> tuple[str, str]:
+        """Return the state and the message of one part."""
+        return self.checks[check]["state"], self.checks[check]["message"]
+
+
+def call(*options: str) -> tuple[int, str]:
+    """Run the command here."""
+    out, status = io.StringIO(), 0
+    try:
+        call_command("doctor", *options, stdout=out)
+    except SystemExit as end:
+        status = int(str(end.code))
+    return status, out.getvalue()
+
+
+@pytest.fixture
+def doctor(settings: Any) -> Callable[..., Diagnosis]:
+    """Look at this set-up: one machine, where a worker has just been seen."""
+    settings.ALLOWED_HOSTS = ["localhost"]
+    WorkerSeen.objects.create(name="here:1", started_at=timezone.now(), seen_at=timezone.now())
+    SearchBacklog.objects.all().delete()
+
+    def look(*options: str) -> Diagnosis:
+        status, text = call("--json", *options)
+        said = json.loads(text)
+        found = {each["check"]: each for each in said["checks"]}
+        worst = "wrong" if status else said["status"]
+        assert said["status"] == worst != ("ok" if status else "wrong")
+        assert all(each["do"] for each in found.values() if each["state"] != "ok")
+        return Diagnosis(status, found, text)
+
+    return look
+
+
+@pytest.fixture
+def klaviyo(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeKlaviyo]:
+    """A Klaviyo that takes one key."""
+    monkeypatch.setattr(client, "BACK_OFF", 0.005)
+    with FakeKlaviyo().serving() as fake:
+        fake.key, fake.keys = KEY, {KEY: READ_ALL}
+        settings.KLAVIYO_API_BASE_URL = fake.url
+        yield fake
+
+
+@pytest.fixture
+def account(klaviyo: FakeKlaviyo) -> KlaviyoAccount:
+    """An account that is connected to it."""
+    made = KlaviyoAccount(account_id="XyZ123", name="Fernhill")
+    made.keep_key(Secret(KEY))
+    made.save()
+    return made
+
+
+def test_of_what_works_every_part_is_ok(doctor: Callable[..., Diagnosis]) -> None:
+    found = doctor()
+    assert list(found.checks) == PARTS
+    states = {check: each["state"] for check, each in found.checks.items()}
+    if connection.vendor == "postgresql" and states["search"] == "warning":  # a PostgreSQL without pg_trgm
+        states["search"] = "ok"
+    assert set(states.values()) == {"ok"}
+    assert found.status == 0
+
+
+def test_for_people_it_says_a_line_each(doctor: Callable[..., Diagnosis]) -> None:
+    WorkerSeen.objects.all().delete()
+    status, text = call()
+    assert status == 1
+    lines = text.splitlines()
+    at = next(number for number, line in enumerate(lines) if line.startswith("wrong    worker: None has been seen"))
+    assert lines[at + 1].startswith("         Start one: manage.py worker")
+
+
+def test_a_database_that_is_away(doctor: Callable[..., Diagnosis], monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object) -> None:
+        raise OperationalError("connection refused\n  is it running?")
+
+    monkeypatch.setattr(connection, "ensure_connection", refuse)
+    found = doctor()
+    assert found.of("database") == ("wrong", "It does not answer: connection refused is it running?")
+    assert list(found.checks) == ["settings", "storage", "database"]
+
+
+@pytest.mark.once
+def test_a_database_address_that_leads_nowhere_ends_with_status_1_and_no_traceback(tmp_path: Path) -> None:
+    given = {"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path), "SECRET_KEY": project.SECRET_KEY}
+    given |= {"DATABASE_URL": "postgres://nobody:hush@127.0.0.1:1/none", "ENCRYPTION_KEYS": project.ENCRYPTION_KEYS[0]}
+    done = subprocess.run(
+        [sys.executable, "manage.py", "doctor"],
+        cwd=project.BASE_DIR,
+        env=given,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "wrong    database: It does not answer" in done.stdout
+    assert "hush" not in done.stdout
+
+
+def test_a_migration_that_was_not_run(doctor: Callable[..., Diagnosis]) -> None:
+    MigrationRecorder.Migration.objects.filter(app="jobs").delete()
+    found = doctor()
+    assert found.of("migrations")[0] == "wrong"
+    assert "queue" not in found.checks
+
+
+def test_a_storage_that_cannot_be_written(doctor: Callable[..., Diagnosis], monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(default_storage, "save", refuse)
+    state, message = doctor().of("storage")
+    assert state == "wrong"
+    assert message.endswith("Permission denied.")
+
+
+@pytest.mark.parametrize(("free", "state"), [(10 * 1024**2, "wrong"), (500 * 1024**2, "warning"), (1024**4, "ok")])
+def test_a_disk_that_is_nearly_full(
+    doctor: Callable[..., Diagnosis], monkeypatch: pytest.MonkeyPatch, free: int, state: str
+) -> None:
+    usage = shutil.disk_usage(project.DATA_DIR)._replace(free=free)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
+    assert doctor().of("storage")[0] == state
+
+
+def test_what_was_written_to_look_at_the_storage_is_removed(doctor: Callable[..., Diagnosis]) -> None:
+    doctor()
+    assert [name for name in default_storage.listdir("")[1] if "doctor" in name] == []
+
+
+def test_a_job_that_waits_for_long(doctor: Callable[..., Diagnosis]) -> None:
+    ImportJob.objects.create(file_name="a.csv")
+    assert doctor().of("queue")[0] == "ok"
+    ImportJob.objects.create(file_name="b.csv", created_at=timezone.now() - timedelta(hours=2, minutes=5))
+    assert doctor().of("queue") == ("warning", "2 jobs wait, the oldest for 2\xa0hours.")
+
+
+def test_a_worker_that_has_gone(doctor: Callable[..., Diagnosis]) -> None:
+    WorkerSeen.objects.update(seen_at=timezone.now() - timedelta(minutes=5, seconds=1))
+    assert doctor().of("worker") == ("wrong", "Last seen 5\xa0minutes ago.")
+
+
+def test_a_klaviyo_key_that_no_encryption_key_opens(
+    doctor: Callable[..., Diagnosis], account: KlaviyoAccount, settings: Any
+) -> None:
+    settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    state, message = doctor().of("encryption keys")
+    assert (state, message) == ("wrong", "None of ENCRYPTION_KEYS opens the key of Klaviyo account XyZ123.")
+
+
+def test_a_second_proof_that_no_encryption_key_opens(doctor: Callable[..., Diagnosis], viewer: Person) -> None:
+    Authenticator.objects.create(user=viewer, type="totp", data={"secret": "kept under another key"})
+    Authenticator.objects.create(user=viewer, type="recovery_codes", data={"seed": "kept under another key"})
+    state, message = doctor().of("encryption keys")
+    assert (state, message) == ("wrong", "None of ENCRYPTION_KEYS opens the two-factor sign-in of 1 person.")
+
+
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite keeps no index to catch up")
+def test_a_search_index_that_lags_behind(doctor: Callable[..., Diagnosis]) -> None:
+    SearchBacklog.note(Channel.objects.get(slug="email"), None)
+    text = doctor().text
+    assert "The index is 1 change behind" in text
+
+
+def test_a_klaviyo_that_is_reached(doctor: Callable[..., Diagnosis], account: KlaviyoAccount) -> None:
+    found = doctor()
+    assert found.of("klaviyo")[0] == "ok"
+    assert KEY not in found.text
+
+
+@pytest.mark.parametrize(
+    ("fault", "do"),
+    [
+        (faults.status(401), "change the key"),
+        (faults.status(500), "Look at the network"),
+        (faults.reset, "Look at the network"),
+        (faults.hang, "Look at the network"),
+    ],
+)
+def test_a_klaviyo_that_does_not_answer_or_refuses(
+    doctor: Callable[..., Diagnosis],
+    klaviyo: FakeKlaviyo,
+    account: KlaviyoAccount,
+    settings: Any,
+    fault: faults.Fault,
+    do: str,
+) -> None:
+    settings.KLAVIYO_TIMEOUT = settings.KLAVIYO_PATIENCE = 1
+    klaviyo.misbehave(fault)
+    found = doctor()
+    assert found.of("klaviyo")[0] == "wrong"
+    assert do in found.checks["klaviyo"]["do"]
+    assert KEY not in found.text
+
+
+def test_a_key_that_may_not_read_all(
+    doctor: Callable[..., Diagnosis], klaviyo: FakeKlaviyo, account: KlaviyoAccount
+) -> None:
+    klaviyo.keys = {KEY: frozenset({"accounts:read", "lists:read"})}
+    state, message = doctor().of("klaviyo")
+    assert (state, message) == ("wrong", "Account XyZ123: the key may not read segments:read.")
+
+
+def test_without_an_account_klaviyo_is_asked_only_on_request(
+    doctor: Callable[..., Diagnosis], klaviyo: FakeKlaviyo
+) -> None:
+    assert "klaviyo" not in doctor().checks
+    assert doctor("--klaviyo").of("klaviyo") == ("ok", f"{klaviyo.url} answers; no account is connected.")
+
+
+@pytest.mark.parametrize(
+    ("changes", "state", "told"),
+    [
+        ({"DEBUG": True}, "warning", "DEBUG is on"),
+        ({"DEBUG": True, "ALLOWED_HOSTS": ["a.example.com"]}, "wrong", "DEBUG is on"),
+        ({"ALLOWED_HOSTS": ["a.example.com"]}, "warning", "without HTTPS"),
+        ({"ALLOWED_HOSTS": ["*"], "HTTPS": True}, "warning", "takes any host"),
+        ({"HTTPS": True}, "wrong", "names this machine alone"),
+        ({"KLAVIYO_API_BASE_URL": "http://klaviyo.example.com"}, "wrong", "is not HTTPS"),
+        (
+            {
+                "ALLOWED_HOSTS": ["a.example.com"],
+                "HTTPS": True,
+                "EMAIL_BACKEND": "django.core.mail.backends.console.EmailBackend",
+            },
+            "warning",
+            "written to the console",
+        ),
+    ],
+)
+def test_settings_that_do_not_fit_together(
+    doctor: Callable[..., Diagnosis], settings: Any, changes: dict[str, Any], state: str, told: str
+) -> None:
+    for name, value in changes.items():
+        setattr(settings, name, value)
+    found = [each for each in json.loads(doctor().text)["checks"] if told in each["message"]]
+    assert [each["state"] for each in found] == [state]
+    assert not [
+        each for each in json.loads(doctor().text)["checks"] if each["check"] == "settings" and each["state"] == "ok"
+    ]
