@@ -1,4 +1,4 @@
-"""Check everything that needs no test run: style, types, templates, the direction of imports, migrations, settings.
+"""Check all that needs no test run: style, types, templates, imports, dangers, secrets, migrations, settings.
 
 Every check runs, whatever the others find; the status is not zero if any found something.
 """
@@ -19,6 +19,8 @@ CHECKS = {
     "mypy": [BIN / "mypy", "--no-error-summary"],
     "djlint": [BIN / "djlint", "templates", "--lint", "--quiet"],
     "import-linter": [BIN / "lint-imports", "--no-logo"],
+    "dangers": [sys.executable, "bin/dangers.py"],
+    "secrets": [sys.executable, "bin/leaks.py"],
     "migrations": [*MANAGE, "makemigrations", "--check", "--dry-run"],
     "settings": [*MANAGE, "check", "--deploy", "--fail-level", "WARNING"],
 }
