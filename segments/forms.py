@@ -127,6 +127,24 @@ class SegmentForm(forms.Form):
         self.taken = existing
 
 
+class RenameForm(SegmentForm):
+    """Changes nothing of a segment but its name."""
+
+    segment: Segment
+    OTHERS = ("segment_id", "link", "active")
+
+    def __init__(self, data: Any = None, *, segment: Segment) -> None:
+        super().__init__(data, channel=segment.channel, segment=segment)
+        self.auto_id = f"rename-{segment.pk}-%s"  # several may be open
+        for field in self.OTHERS:
+            del self.fields[field]
+        self.fields["name"].widget.attrs["autofocus"] = True  # after an error, too: nothing else is wrong
+
+    def clean(self) -> dict[str, Any]:
+        """Add what stays as it is."""
+        return self.cleaned_data | {field: getattr(self.segment, field) for field in self.OTHERS}
+
+
 COLUMNS = {
     "name": "Segment name",
     "segment_id": "Segment ID",

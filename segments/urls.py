@@ -2,7 +2,16 @@
 
 from django.urls import include, path
 
-from segments import access_views, across_views, activity_views, bulk_views, change_views, undo_views, views
+from segments import (
+    access_views,
+    across_views,
+    activity_views,
+    bulk_views,
+    change_views,
+    rename_views,
+    undo_views,
+    views,
+)
 
 app_name = "segments"
 
@@ -14,6 +23,7 @@ of_channel = [
     path("export/", views.export, name="export"),
     path("<int:pk>/", views.detail, name="detail"),
     path("<int:pk>/edit/", change_views.edit, name="edit"),
+    path("<int:pk>/rename/", rename_views.rename, name="rename"),
     path("<int:pk>/status/", change_views.status, name="status"),
     path("<int:pk>/restore/", change_views.restore, name="restore"),
     path("<int:pk>/delete/", change_views.delete, name="delete"),

@@ -73,6 +73,7 @@ EXPECTED = {
     "segments:export": reads(VIEWER, "slug"),
     "segments:add": form(MARKETER, "slug", sent=422),
     "segments:edit": form(MARKETER, "slug", "segment", sent=422),
+    "segments:rename": form(MARKETER, "slug", "segment", shown=302, sent=302),  # to the page: only htmx has it in a row
     "segments:status": posts(MARKETER, "slug", "segment", sent=302),
     "segments:delete": form(MARKETER, "slug", "segment", sent=302),
     "segments:restore": posts(MARKETER, "slug", "segment", sent=400),

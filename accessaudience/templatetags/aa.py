@@ -6,6 +6,7 @@ Must not know: any app of the project.
 
 import re
 from datetime import datetime, timedelta
+from urllib.parse import urlsplit
 
 from django import template
 from django.templatetags.static import static
@@ -31,6 +32,12 @@ def icon(name: str, extra: str = "") -> SafeString:
 def num(value: int | None) -> str:
     """Return a whole number with a comma at each thousand: 1,220."""
     return f"{value or 0:,}"
+
+
+@register.filter
+def host(link: str) -> str:
+    """Return where a link leads: www.klaviyo.com."""
+    return urlsplit(link).netloc
 
 
 @register.filter

@@ -92,10 +92,10 @@ function startToasts() {
   }
 }
 
-function say(text) {
+function say(text, role = "alert") {
   const toast = document.createElement("div");
   toast.className = "toast-aa";
-  toast.setAttribute("role", "alert");
+  toast.setAttribute("role", role);
   const words = document.createElement("span");
   words.textContent = text;
   const close = document.createElement("button");
@@ -105,6 +105,22 @@ function say(text) {
   close.textContent = "Close";
   toast.append(words, close);
   toasts.append(toast);
+  return toast;
+}
+
+// Where the browser lets no page write (over plain HTTP), the text is selected instead.
+async function copyFrom(element) {
+  for (const before of toasts.querySelectorAll("[data-copied]")) before.remove();
+  let words = "Copied";
+  try {
+    await navigator.clipboard.writeText(element.textContent.trim());
+  } catch {
+    window.getSelection().selectAllChildren(element);
+    words = "Press Ctrl+C to copy what is selected";
+  }
+  const toast = say(words, "status");
+  toast.dataset.copied = "";
+  startToast(toast);
 }
 
 toasts?.addEventListener("click", (event) => {
@@ -118,7 +134,7 @@ document.addEventListener("click", (event) => {
   if (chosen) chosen.closest("[popover]")?.hidePopover();
 
   const copy = event.target.closest("[data-copy]");
-  if (copy) navigator.clipboard.writeText(document.querySelector(copy.dataset.copy).textContent.trim());
+  if (copy) copyFrom(document.querySelector(copy.dataset.copy));
 });
 
 document.getElementById("theme")?.addEventListener("change", (event) => {
@@ -189,6 +205,34 @@ document.addEventListener("htmx:afterSettle", (event) => {
   const names = event.target.querySelectorAll("tbody .nm");
   names[Math.min(deleting, names.length - 1)]?.focus();
   deleting = -1;
+});
+
+// ── Segments: a name that is changed in its row ──────────────────────────────────────────────────
+
+let renaming = ""; // the row whose new name was sent last
+
+function stopRenaming(form) {
+  const row = form.closest("tr");
+  form.remove();
+  row.querySelector(".nm").focus();
+}
+
+document.addEventListener("keydown", (event) => {
+  const form = event.key === "Escape" && event.target.closest?.(".rename");
+  if (form) stopRenaming(form);
+});
+document.addEventListener("click", (event) => {
+  const cancel = event.target.closest(".rename [data-cancel]");
+  if (cancel) stopRenaming(cancel.form);
+});
+document.addEventListener("htmx:beforeRequest", (event) => {
+  renaming = event.target.matches(".rename") ? event.target.closest("tr").id : "";
+});
+document.addEventListener("htmx:afterSettle", () => {
+  const row = renaming && document.getElementById(renaming);
+  if (!row || row.querySelector(".rename")) return; // refused: the form has the focus
+  row.querySelector(".nm").focus();
+  renaming = "";
 });
 
 // ── htmx ─────────────────────────────────────────────────────────────────────────────────────────

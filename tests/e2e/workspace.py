@@ -363,6 +363,7 @@ NO_PAGE = {  # answers no GET, or not with a page
     "people:theme",
     "segments:bulk",  # its question is asked, and checked, in test_bulk.py
     "segments:export",
+    "segments:rename",  # a form in a row of the list
     "segments:status",
     "segments:restore",
     "segments:activity_export",

@@ -270,3 +270,12 @@ def test_the_filters_that_are_on_are_said_in_words(as_viewer: Client) -> None:
     SegmentFactory(link="https://example.com")
     html = as_viewer.get(f"{URL}?status=inactive&source=klaviyo-list&only=no-link").content.decode()
     assert "You are only looking at inactive Klaviyo list segments without link in Email." in html
+
+
+def test_a_row_offers_to_copy_the_id_and_says_where_the_link_leads(as_viewer: Client) -> None:
+    SegmentFactory(name="VIP", segment_id="v-1", link="https://www.klaviyo.com/lists/v-1")
+    SegmentFactory(name="Bare")
+    page = as_viewer.get(URL).content.decode()
+    assert page.count('class="ib copy"') == 1
+    assert "Copy Segment ID of <bdi>VIP</bdi>" in page
+    assert 'title="Open www.klaviyo.com in a new tab"' in page
