@@ -38,7 +38,11 @@ def main() -> None:
 
 
 def migrate() -> None:
-    """Run the migrations that have not been run."""
+    """Run the migrations that have not been run. SQLite's file, with digests of passwords, is for its owner alone."""
+    if connection.vendor == "sqlite":
+        file = Path(connection.settings_dict["NAME"])
+        file.touch(mode=0o600)
+        file.chmod(0o600)
     executor = MigrationExecutor(connection)
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
         print("Preparing the database ...", flush=True)

@@ -143,6 +143,30 @@ def suggest(header: Sequence[str], sample: Iterable[Row] = ()) -> dict[str, Sugg
     return found
 
 
+class Doubtful(NamedTuple):
+    """A column that is called like a field but was not suggested for it, as some of its values are none of its."""
+
+    field: Field
+    column: int
+    value: str  # the first that it is not
+
+
+def doubtful(header: Sequence[str], sample: Iterable[Row], mapping: Mapping) -> Iterator[Doubtful]:
+    """Yield the columns that nobody matched and that hold values of a field beside others."""
+    names = [_plain(text) for text in header]
+    rows = list(sample)
+    for f in SEGMENT_FIELDS:
+        if f.name in mapping.columns or f.name in mapping.values:
+            continue
+        for column, name in enumerate(names, 1):
+            if name in f.headers_if_clean and column not in mapping.columns.values():
+                texts = [cells[column - 1].strip(AT_ENDS) for _line, cells in rows if column <= len(cells)]
+                filled = [text for text in texts if text]
+                bad = [text for text in filled if _static_error(f, text)]
+                if bad and len(bad) < len(filled):
+                    yield Doubtful(f, column, bad[0])
+
+
 def _all_clean(f: Field, column: int, rows: list[Row]) -> bool:
     filled = 0
     for _line, cells in rows:

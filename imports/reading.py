@@ -17,10 +17,12 @@ from channels.models import Channel
 from imports import dialect
 from imports.dialect import ENCODINGS, FOUND
 from imports.leftout import ErrorRow, LeftOutRows
-from imports.mapping import SCIENTIFIC, Mapping, looks_like_header, looks_like_people, suggest
+from imports.mapping import SCIENTIFIC, Mapping, doubtful, looks_like_header, looks_like_people, suggest
 from imports.matching import limits
 from imports.models import ImportJob
+from imports.reader import Row as FileRow
 from imports.reader import Table
+from imports.shown import shown
 from imports.stored import open_stored
 from imports.unreadable import UnreadableFile
 from jobs.models import JobError
@@ -31,6 +33,7 @@ from segments.values import RowError, SegmentValues
 HEADER_WITHIN = 20  # rows in which a header is looked for that is not the first
 
 Row = tuple[int, SegmentValues]
+VALUE_LENGTH = 40  # of a value that a warning names
 
 
 @dataclass
@@ -117,11 +120,12 @@ def staged_rows(job: ImportJob) -> Iterator[Reading]:
     mapping = Mapping.from_json(job.mapping)
     with opened(job) as (table, stream), LeftOutRows() as left_out:
         refuse_mapping(table, stream, mapping)
+        sample = table.sample()
         notes = _Notes()
         good = notes.watching(mapping.clean_rows(table.rows(), len(table.header), left_out.add))
         beat = _beat_while_reading(job, stream, left_out)
         with changes.stage(good, label=mapping.is_label, on_batch=beat) as staged:
-            warnings = [*_warnings_of(table), *notes.warnings()]
+            warnings = [*_warnings_of(table), *_doubts(table, sample, mapping), *notes.warnings()]
             yield Reading(table, mapping, left_out, staged, warnings, table.blank)
 
 
@@ -196,6 +200,17 @@ def _warnings_of(table: Table) -> Iterator[dict[str, str]]:
     if looks_like_people(table.header):
         message = "The columns look like those of people. Access Audience keeps segments, never people."
         yield {"code": "looks_like_people", "message": message}
+
+
+def _doubts(table: Table, sample: list[FileRow], mapping: Mapping) -> Iterator[dict[str, str]]:
+    for doubt in doubtful(table.header, sample, mapping):
+        header, value = table.header[doubt.column - 1], shown(doubt.value, VALUE_LENGTH)
+        message = (
+            f"The column “{header}” is not used: it holds “{value}”, which is neither active nor inactive, so every new "
+            f"segment will be Active. To use it, match it with {doubt.field.label}; rows with other words are then "
+            "left out and listed."
+        )
+        yield {"code": "status_not_matched", "message": message}
 
 
 def facts_of(table: Table) -> dict[str, Any]:

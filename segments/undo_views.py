@@ -65,6 +65,9 @@ def undo_now(request: HttpRequest, change_set: ChangeSet, form: UndoForm) -> Non
 def undo_page(request: HttpRequest, change_set: ChangeSet, back: str) -> HttpResponse:
     """Show what an undo of `change_set` would remove, restore and keep, with names."""
     with changes.undo_plan(change_set) as plan:
+        if not (plan.removed or plan.restored) and change_set.undone_by.exists():
+            messages.info(request, "This was undone already.")
+            return redirect("segments:change", change_set.pk)
         counts = {act: getattr(plan, act) for act in ACTS}
         show = request.GET.get("show", "")
         if show not in counts:

@@ -339,3 +339,18 @@ def test_as_a_process_it_keeps_to_its_exit_statuses(environment: dict[str, str],
     assert status(str(path))[0] == 2  # no channel
     assert status(str(path), "--channel=email", "--on-duplicate=replace")[0] == 2
     assert Segment.objects.count() == 1
+
+
+def test_a_status_column_that_is_not_used_is_warned_of(import_segments: Import) -> None:
+    done = import_segments("Name,Status\nA,active\nB,inactive\nC,archived\n", "--dry-run", "--json")
+    assert [warning["code"] for warning in done.json["warnings"]] == ["status_not_matched"]
+
+
+def test_a_database_that_is_not_prepared_is_a_sentence(tmp_path: Path, environment: dict[str, str]) -> None:
+    environment |= {"DATA_DIR": str(tmp_path / "data"), "DATABASE_URL": f"sqlite:///{tmp_path}/none.sqlite3"}
+    command = [sys.executable, "manage.py", "export_segments", "--channel", "email"]
+    done = subprocess.run(
+        command, env=environment, cwd=configured.BASE_DIR, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("The database is not prepared for this version.")

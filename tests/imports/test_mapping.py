@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies
 
 from imports.fields import SEGMENT_FIELDS
-from imports.mapping import BY_HEADER, BY_VALUES, Mapping, looks_like_header, looks_like_people, suggest
+from imports.mapping import BY_HEADER, BY_VALUES, Mapping, doubtful, looks_like_header, looks_like_people, suggest
 from imports.shown import shown
 from segments.values import RowError, SegmentValues
 
@@ -173,3 +173,17 @@ def test_every_row_ends_as_values_or_as_errors(
 )
 def test_what_is_shown_of_a_cell_has_no_password_and_200_characters(text: str, safe: str) -> None:
     assert shown(text) == safe
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        (["active", "inactive", "archived"], ["archived"]),
+        (["draft", "published"], []),
+        (["active", "inactive", ""], []),
+    ],
+)
+def test_a_status_column_with_a_word_that_is_none_is_told_of(values: list[str], told: list[str]) -> None:
+    header, rows = ["Name", "Status"], [(line, ["VIP", value]) for line, value in enumerate(values, 2)]
+    mapping = Mapping({name: found.column for name, found in suggest(header, rows).items()})
+    assert [doubt.value for doubt in doubtful(header, rows, mapping)] == told

@@ -153,8 +153,8 @@ def test_nothing_left_to_undo_says_so(as_marketer: Client) -> None:
 @pytest.mark.parametrize("elsewhere", ["https://evil.example/", "//evil.example", "javascript:alert(1)"])
 def test_next_leads_to_no_other_host(as_marketer: Client, elsewhere: str) -> None:
     change_set = changes.delete(SegmentFactory(), changes.By())
-    assert as_marketer.post(url(change_set), {"next": elsewhere})["Location"] == LIST
     assert elsewhere not in as_marketer.get(url(change_set), {"next": elsewhere}).content.decode().split("<main")[1]
+    assert as_marketer.post(url(change_set), {"next": elsewhere})["Location"] == LIST
 
 
 def test_busy_channel_changes_nothing_and_says_why(as_marketer: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,3 +237,11 @@ def test_command_knows_no_such_change_set() -> None:
     with pytest.raises(CommandError, match="There is no change set 999.") as refused:
         call_command("undo_change", "999")
     assert refused.value.returncode == 1
+
+
+def test_what_was_undone_already_is_said_to_be(as_marketer: Client) -> None:
+    change_set = changes.delete(SegmentFactory(), changes.By())
+    changes.undo(change_set, changes.By())
+    response = as_marketer.get(url(change_set), follow=True)
+    assert response.redirect_chain == [(f"/activity/{change_set.pk}/", 302)]
+    assert "This was undone already." in response.content.decode()
