@@ -206,8 +206,8 @@ def _doubts(table: Table, sample: list[FileRow], mapping: Mapping) -> Iterator[d
     for doubt in doubtful(table.header, sample, mapping):
         header, value = table.header[doubt.column - 1], shown(doubt.value, VALUE_LENGTH)
         message = (
-            f"The column “{header}” is not used: it holds “{value}”, which is neither active nor inactive, so every new "
-            f"segment will be Active. To use it, match it with {doubt.field.label}; rows with other words are then "
+            f"The column “{header}” is not used: it holds “{value}”, which is neither active nor inactive, so every "
+            f"new segment will be Active. To use it, match it with {doubt.field.label}; rows with other words are then "
             "left out and listed."
         )
         yield {"code": "status_not_matched", "message": message}
