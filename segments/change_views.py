@@ -105,7 +105,7 @@ def status(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     else:
         segment.active = active
         if change_set:
-            tell(request, f"“{segment.name}” is now {'active' if active else 'inactive'}", change_set)
+            tell(request, f"“{segment.name}” is now {'active' if active else 'inactive'}.", change_set)
     if wants_fragment(request) and request.htmx.target == f"segment-{pk}":  # type: ignore[attr-defined]  # django-htmx
         return render(request, "segments/_segment_switched.html", {"segment": segment, "channel": segment.channel})
     return done(request, segment.channel, back=request.POST.get("next", ""))

@@ -45,7 +45,7 @@ def segment_list(request: HttpRequest, slug: str) -> HttpResponse:
     template = "segments/segment_list.html", "segments/_segments.html"
     context = list_context(request, channel, channels) | {"nav_channels": channels}
     response = render_fragment(request, *template, context)
-    if not channel.segment_count and wants_fragment(request):
+    if not (channel.segment_count or context["filters"].narrows) and wants_fragment(request):
         response["HX-Refresh"] = "true"  # the list became empty: another page altogether
     return response
 

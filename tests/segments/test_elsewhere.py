@@ -53,6 +53,13 @@ def test_of_very_many_matches_a_few_are_shown_and_the_way_to_all(as_marketer: Cl
     assert 'href="/channels/sms/segments/?q=lapsed"' in html
 
 
+def test_an_empty_channel_is_searched_too(as_marketer: Client, sms: Channel) -> None:
+    SegmentFactory(name="Keyword JOIN", channel=sms)
+    html = as_marketer.get("/channels/meta/segments/?q=keyword").content.decode()
+    assert "1 match in SMS" in html
+    assert "Add to Meta" in html
+
+
 def test_a_viewer_sees_them_and_adds_nothing(as_viewer: Client, sms: Channel) -> None:
     SegmentFactory(name="Keyword JOIN", channel=sms)
     html = as_viewer.get(f"{LIST}?q=keyword").content.decode()
