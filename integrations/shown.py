@@ -18,6 +18,7 @@ from integrations.arrival import CONTAINS, ArrivalRule, rule_for
 from integrations.models import OPEN, ChannelSync, KlaviyoAccount, SyncJob, SyncLine
 from jobs.models import Job, Status
 from jobs.presence import worker_missing
+from segments.history import LABELS
 from segments.models import Segment
 from segments.values import fold, folded_key
 
@@ -181,14 +182,7 @@ class Override(NamedTuple):
 
 def overrides(segment: Segment) -> list[Override]:
     """Return the values of a Klaviyo segment that do not follow Klaviyo."""
-    if segment.klaviyo_id is None:
-        return []
-    found = []
-    if segment.synced_name is not None and segment.synced_name != segment.name:
-        found.append(Override("name", "Segment name", segment.synced_name))
-    if segment.synced_link is not None and segment.synced_link != segment.link:
-        found.append(Override("link", "Link", segment.synced_link))
-    return found
+    return [Override(field, LABELS[field], getattr(segment, f"synced_{field}")) for field in segment.overridden]
 
 
 def settings_of(channel: Channel) -> ChannelSync:

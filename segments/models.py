@@ -193,6 +193,19 @@ class Segment(models.Model):
         """Whether `segment_id` is a label: shown, but the name is what identifies the segment."""
         return bool(self.segment_id) and bytes(self.identity_key[:1]) == b"n"
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether Klaviyo had it, and has it no more."""
+        return self.klaviyo_id is not None and self.missing_since is not None
+
+    @property
+    def overridden(self) -> list[str]:
+        """Which of its fields a person changed from what Klaviyo said: `name`, `link`."""
+        if self.klaviyo_id is None:
+            return []
+        said = {"name": self.synced_name, "link": self.synced_link}
+        return [field for field, value in said.items() if value is not None and value != getattr(self, field)]
+
 
 class Change(models.Model):
     """One segment changed by one change set: before and after. Creates write none.

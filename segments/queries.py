@@ -33,6 +33,10 @@ class SegmentQuerySet(models.QuerySet["Segment"]):
             "active",
             "source",
             "klaviyo_kind",
+            "klaviyo_id",
+            "synced_name",
+            "synced_link",
+            "missing_since",
             "updated_at",
         )
 
