@@ -18,6 +18,7 @@ from integrations.arrival import ArrivalRule, rules_of
 from integrations.klaviyo.client import SCOPES
 from integrations.secrets import Secret, decrypt, encrypt
 from jobs.models import Job, JobError, Status
+from segments.activity import is_undone
 from segments.models import ChangeSet
 
 SHOWN_OF_KEY = 4
@@ -111,8 +112,11 @@ class SyncJobQuerySet(models.QuerySet["SyncJob"]):
     """Syncs, with what the pages show of them."""
 
     def for_list(self) -> "SyncJobQuerySet":
-        """Each with its channel, account and user."""
-        return self.select_related("channel", "account", "user", "change_set")
+        """Each with its channel, account, user, and the undo of what it did, if that stands."""
+        undos = models.Prefetch(
+            "change_set__undone_by", ChangeSet.objects.exclude(is_undone()).order_by("-pk"), to_attr="undos"
+        )
+        return self.select_related("channel", "account", "user", "change_set").prefetch_related(undos)
 
     def syncs(self) -> "SyncJobQuerySet":
         """Only real ones: those that write, once they are through."""
@@ -187,7 +191,13 @@ class SyncJob(Job):
     @property
     def can_be_undone(self) -> bool:
         """Whether it changed what an undo brings back: marks of what is gone come and go by themselves."""
-        return self.change_set_id is not None and self.created + self.updated > 0
+        return self.change_set_id is not None and self.created + self.updated > 0 and self.undo is None
+
+    @property
+    def undo(self) -> ChangeSet | None:
+        """What took it back, unless that was undone itself. Needs `for_list()`."""
+        undos: list[ChangeSet] = getattr(self.change_set, "undos", [])
+        return undos[0] if undos else None
 
     @property
     def waits_until(self) -> datetime | None:

@@ -110,8 +110,8 @@ def gone(job: SyncJob) -> list[SyncLine]:
 
 
 def took(job: SyncJob) -> str:
-    """Return how long a job has been at it, or took, in words."""
-    if not job.started_at:
+    """Return how long a job has been at it, or took, in words; "" where its time was also somebody's to answer in."""
+    if not job.started_at or not (job.is_open or job.status in (Status.DONE, Status.FAILED)):
         return ""
     seconds = math.ceil(((job.finished_at or timezone.now()) - job.started_at).total_seconds())
     return f"{seconds} second{'' if seconds == 1 else 's'}" if seconds < 120 else f"{round(seconds / 60)} minutes"

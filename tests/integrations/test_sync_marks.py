@@ -1,22 +1,28 @@
-"""The marks that syncs leave on segments in the list."""
+"""What stays visible of syncs: the marks on segments in the list, an undo that took a sync back, the time it took."""
 
 from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from integrations.models import SyncJob
+from jobs.models import Status
 from segments import changes
-from segments.models import Segment
+from segments.models import ChangeSet, Segment
 from segments.values import SegmentValues
 from tests.klaviyo.fake import FakeKlaviyo
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 TAB = "/channels/email/segments/"
+SYNCS = f"{TAB}sync/history/"
 Sync = Callable[..., SyncJob]
 
 
@@ -27,6 +33,9 @@ def page(client: Client, path: str) -> str:
 def row(client: Client, segment: Segment) -> str:
     html = page(client, TAB)
     return html[html.index(f'id="segment-{segment.pk}"') :].split("</tr>")[0]
+
+
+# Marks in the list
 
 
 def test_a_row_says_what_is_gone_and_what_a_person_changed(as_viewer: Client, klaviyo: FakeKlaviyo, sync: Sync) -> None:
@@ -53,3 +62,72 @@ def test_marks_cost_no_query_for_each_row(as_viewer: Client, klaviyo: FakeKlaviy
     with CaptureQueriesContext(connection) as queries:
         assert page(as_viewer, TAB).count("Manual override</span>") == 20
     assert len([each for each in queries if "segments_segment" in each["sql"]]) == 1
+
+
+# A sync that was undone
+
+
+def undo(client: Client, job: SyncJob) -> None:
+    client.post(f"/activity/{job.change_set_id}/undo/", {"form_token": uuid4()})
+
+
+def test_a_sync_that_was_undone_says_so_and_offers_no_second_undo(
+    as_marketer: Client, klaviyo: FakeKlaviyo, sync: Sync
+) -> None:
+    klaviyo.add_many(3, 0)
+    job = sync()
+    paths = (TAB, job.get_absolute_url(), SYNCS)
+    assert not any("Undone</a>" in page(as_marketer, path) for path in paths)
+    undo(as_marketer, job)
+    assert not Segment.objects.exists()
+    for path in paths:
+        assert "Undone</a> by Marketer Person, <time" in page(as_marketer, path)
+        assert f"/activity/{job.change_set_id}/undo/" not in page(as_marketer, path)
+    assert "is up to date" not in page(as_marketer, TAB)
+
+
+def test_an_undo_that_was_undone_itself_counts_no_more(as_marketer: Client, klaviyo: FakeKlaviyo, sync: Sync) -> None:
+    klaviyo.add_many(3, 0)
+    job = sync()
+    call_command("undo_change", str(job.change_set_id))
+    assert "Undone</a> on the command line, <time" in page(as_marketer, TAB)
+    call_command("undo_change", str(ChangeSet.objects.latest("pk").pk))
+    for path in (TAB, job.get_absolute_url(), SYNCS):
+        assert "Undone</a>" not in page(as_marketer, path)
+    assert f"/activity/{job.change_set_id}/undo/" in page(as_marketer, TAB)
+
+
+def test_the_history_asks_as_often_for_many_undone_syncs_as_for_few(
+    as_marketer: Client, klaviyo: FakeKlaviyo, sync: Sync
+) -> None:
+    found = []
+    for more in (1, 4):
+        for _ in range(more):
+            klaviyo.add_segment(f"N{SyncJob.objects.count()}", f"N {SyncJob.objects.count()}")
+            undo(as_marketer, sync())
+        page(as_marketer, SYNCS)
+        with CaptureQueriesContext(connection) as queries:
+            assert page(as_marketer, SYNCS).count("Undone</a>") == SyncJob.objects.count()
+        found.append(len(queries))
+    assert found[0] == found[1]
+
+
+# How long it took
+
+
+def test_the_time_that_a_question_waited_is_not_said_to_be_work(
+    as_marketer: Client, klaviyo: FakeKlaviyo, sync: Sync, work: Callable[[], int]
+) -> None:
+    klaviyo.add_many(3, 0)
+    sync()
+    klaviyo.remove("S00000")
+    klaviyo.remove("S00001")
+    job = sync()
+    assert job.status == Status.NEEDS_ANSWER
+    SyncJob.objects.filter(pk=job.pk).update(started_at=timezone.now() - timedelta(hours=1))
+    assert "took" not in page(as_marketer, job.get_absolute_url())
+    as_marketer.post(f"{TAB}sync/{job.pk}/answer/", {"sure": "on"})
+    assert work() == 1
+    told: Any = page(as_marketer, job.get_absolute_url())
+    assert "took" in told
+    assert "minutes" not in told
