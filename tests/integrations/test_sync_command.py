@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from typing import Any
 
 import pytest
@@ -135,6 +136,37 @@ def test_in_words_it_says_how_to_undo(
     out = capsys.readouterr().out
     assert "email: 1 new" in out
     assert f"manage.py undo_change {ChangeSet.objects.get().pk}" in out
+
+
+def test_in_words_a_question_names_the_option_that_answers_it(
+    klaviyo: FakeKlaviyo, account: KlaviyoAccount, capsys: pytest.CaptureFixture[str]
+) -> None:
+    klaviyo.add_many(2, 0)
+    run("--channel", "email")
+    klaviyo.remove("S00000")
+    klaviyo.remove("S00001")
+    with pytest.raises(CommandError):
+        call_command("sync_klaviyo", "--channel", "email")
+    assert "run this again with --accept-missing." in capsys.readouterr().err
+    klaviyo.account_id = "Other1"
+    with pytest.raises(CommandError):
+        call_command("sync_klaviyo", "--channel", "email")
+    assert "run this again with --accept-account." in capsys.readouterr().err
+
+
+def test_an_account_that_is_not_there_is_answered_with_those_that_are(account: KlaviyoAccount) -> None:
+    known = f"“Fernhill” ({account.account_id})"
+    with pytest.raises(CommandError, match=re.escape(f"called “Nope”. Use one of: {known}.")):
+        call_command("sync_klaviyo", "--channel", "email", "--account", "Nope")
+    other = KlaviyoAccount(account_id="Other1", name="Fernhill", organisation="Wholesale")
+    other.keep_key(account.key())
+    other.save()
+    with pytest.raises(CommandError, match=re.escape("Several connected accounts are called “Fernhill”.")):
+        call_command("sync_klaviyo", "--channel", "email", "--account", "Fernhill")
+    for each in (account, other):
+        each.forget_key()
+    with pytest.raises(CommandError, match="No account is connected"):
+        call_command("sync_klaviyo", "--channel", "email", "--account", "Fernhill")
 
 
 def test_it_waits_for_the_sync_that_runs_and_then_makes_its_own(

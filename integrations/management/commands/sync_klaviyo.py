@@ -27,6 +27,7 @@ WORDS = {
     "errors": "errors",
     "missing": "gone from Klaviyo",
 }
+ANSWERS = {"many_missing": "--accept-missing", "another_account": "--accept-account"}  # by the code of the question
 
 Result = dict[str, Any]
 
@@ -104,7 +105,9 @@ class Command(BaseCommand):
     def _tell(self, result: Result, options: dict[str, Any]) -> None:
         """Write one result in words."""
         if result["error"]:
-            self.stderr.write(f"{result['channel']}: {result['error']['message']}")
+            answer = ANSWERS.get(result["error"]["code"])
+            how = f" To go on, run this again with {answer}." if answer else ""
+            self.stderr.write(f"{result['channel']}: {result['error']['message']}{how}")
             return
         numbers = ", ".join(f"{result[name]:,} {word}" for name, word in WORDS.items())
         self.stdout.write(f"{result['channel']}: {numbers}{' (nothing was changed)' if options['dry_run'] else ''}")
@@ -135,8 +138,14 @@ def chosen_account(name: str | None) -> KlaviyoAccount | None:
     connected = list(KlaviyoAccount.objects.connected())
     found = [each for each in connected if name in (each.name, each.account_id)]
     if len(found) != 1:
-        names = ", ".join(f"{each.name} ({each.account_id})" for each in connected) or "none"
-        raise CommandError(f"No one account is called {name!r}. Connected: {names}.", returncode=COULD_NOT)
+        names = ", ".join(f"“{each.name}” ({each.account_id})" for each in connected)
+        if found:
+            message = f"Several connected accounts are called “{name}”. Use the ID of one instead: {names}."
+        elif connected:
+            message = f"No connected account is called “{name}”. Use one of: {names}."
+        else:
+            message = f"No account is connected, so none is called “{name}”. Connect one: manage.py connect_klaviyo."
+        raise CommandError(message, returncode=COULD_NOT)
     return found[0]
 
 
