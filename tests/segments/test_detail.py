@@ -47,6 +47,12 @@ def test_says_who_added_it(as_viewer: Client, marketer: Person) -> None:
     assert '<b>Added by hand</b> <span class="muted">Marketer Person' in html
 
 
+@pytest.mark.parametrize("kind", ["import", "sync", "add"])
+def test_says_by_which_door_it_came_where_nobody_is_known(as_viewer: Client, kind: str) -> None:
+    made = ChangeSetFactory(kind=kind, label="core.csv", via="command")
+    assert '<span class="muted">Command line, <time' in page(as_viewer, SegmentFactory(created_in=made))
+
+
 def test_history_shows_each_field_before_and_after(as_viewer: Client, marketer: Person) -> None:
     segment = SegmentFactory(name="old", segment_id="x")
     changes.edit(segment, SegmentValues("new", "", "https://a.example", True), changes.By(marketer))
