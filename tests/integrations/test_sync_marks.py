@@ -97,6 +97,27 @@ def test_an_undo_that_was_undone_itself_counts_no_more(as_marketer: Client, klav
     assert f"/activity/{job.change_set_id}/undo/" in page(as_marketer, TAB)
 
 
+def test_before_the_undo_it_is_said_what_the_next_sync_does_after_it(
+    as_marketer: Client, klaviyo: FakeKlaviyo, sync: Sync
+) -> None:
+    klaviyo.add_segment("A", "Lapsed")
+    sync()
+    klaviyo.add_segment("A", "Lapsed 90 days")
+    klaviyo.add_segment("B", "New")
+    job = sync()
+    asked = page(as_marketer, f"/activity/{job.change_set_id}/undo/")
+    words = ("come back are marked “Manual override”", "removed come back with the next sync", "is not undone.")
+    assert all(each in asked for each in words)
+    undo(as_marketer, job)
+    restored = Segment.objects.get()
+    assert (restored.name, restored.overridden) == ("Lapsed", ["name"])
+    sync()
+    assert set(Segment.objects.values_list("name", flat=True)) == {"Lapsed", "New"}
+    edited = changes.edit(restored, SegmentValues("Own", "A", restored.link, True), changes.By())
+    assert edited is not None
+    assert "next sync" not in page(as_marketer, f"/activity/{edited.pk}/undo/")
+
+
 def test_the_history_asks_as_often_for_many_undone_syncs_as_for_few(
     as_marketer: Client, klaviyo: FakeKlaviyo, sync: Sync
 ) -> None:
