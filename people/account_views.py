@@ -24,6 +24,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from channels.context import THEMES
 from people.audit import Kind, record
 from people.mfa import picture_of
+from people.models import ApiToken
 from people.sessions import device, end_others, is_phone, sessions_of
 
 YEAR = 365 * 24 * 60 * 60
@@ -79,16 +80,21 @@ def sign_in_code(request: HttpRequest) -> HttpResponseBase:
 @never_cache
 def overview(request: HttpRequest) -> HttpResponse:
     """Show one's own account."""
+    return render(request, "people/account.html", account_context(request))
+
+
+def account_context(request: HttpRequest) -> dict[str, Any]:
+    """What the page of one's own account shows."""
     proofs = {each.type: each for each in Authenticator.objects.filter(user=request.user.pk)}
     spare = proofs.get(Authenticator.Type.RECOVERY_CODES)
     sessions = [(each, device(each.user_agent), is_phone(each.user_agent)) for each in sessions_of(request)]
-    context = {
+    return {
         "app": proofs.get(Authenticator.Type.TOTP),
         "codes": spare and len(spare.wrap().get_unused_codes()),
         "codes_in_all": spare and len(spare.wrap().generate_codes()),
         "sessions": sessions,
+        "tokens": ApiToken.objects.filter(person=request.user.pk),
     }
-    return render(request, "people/account.html", context)
 
 
 @require_POST

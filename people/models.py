@@ -1,8 +1,11 @@
-"""People who sign in, and the record of who got in and what they may do.
+"""People who sign in, the tokens of their programs, and the record of who got in and what they may do.
 
 An email address is what a person signs in with, and is unique without case.
 """
 
+import hashlib
+import secrets
+from datetime import timedelta
 from typing import Any, ClassVar, NoReturn
 
 from django.contrib.auth.models import AbstractUser, Group, UserManager
@@ -180,3 +183,52 @@ class AccessEvent(models.Model):
     def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Refuse."""
         raise TypeError("An access event is not deleted.")
+
+
+class ApiTokenManager(models.Manager["ApiToken"]):
+    """Makes tokens, and knows them again."""
+
+    def make(self, person: Person, name: str) -> tuple["ApiToken", str]:
+        """Return a new token of `person` and its text, which is kept nowhere."""
+        text = f"{ApiToken.BEGINNING}{secrets.token_urlsafe(32)}"
+        shown = text[: len(ApiToken.BEGINNING) + 4]
+        return self.create(person=person, name=name, shown=shown, fingerprint=fingerprint(text)), text
+
+    def known(self, text: str) -> "ApiToken | None":
+        """Return the token whose text this is, if its person may still sign in; and note that it is used."""
+        token = self.select_related("person").filter(fingerprint=fingerprint(text), person__is_active=True).first()
+        now = timezone.now()
+        if token and (token.used_at is None or now - token.used_at > ApiToken.NOTE_EVERY):
+            self.filter(pk=token.pk).update(used_at=now)
+        return token
+
+
+class ApiToken(models.Model):
+    """What a program shows to read as a person may: made and revoked by that person, who sees its text once.
+
+    The text is random enough that its digest, which is all that is kept, tells nothing of it.
+    """
+
+    BEGINNING: ClassVar = "aa_read_"
+    NOTE_EVERY: ClassVar = timedelta(minutes=5)
+
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="api_tokens")
+    name = models.CharField(max_length=60)
+    shown = models.CharField(max_length=20, help_text="How it begins.")
+    fingerprint = models.CharField(max_length=64, unique=True)
+    made_at = models.DateTimeField(auto_now_add=True)
+    used_at = models.DateTimeField(null=True, help_text="To a few minutes.")
+
+    objects: ClassVar[ApiTokenManager] = ApiTokenManager()
+
+    class Meta:
+        ordering = ("-id",)
+        constraints = (models.UniqueConstraint(fields=("person", "name"), name="people_token_name_once_a_person"),)
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.shown}…)"
+
+
+def fingerprint(text: str) -> str:
+    """What is kept of a token: its SHA-256."""
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()

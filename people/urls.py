@@ -5,7 +5,7 @@ Signing in and out, passwords and codes are django-allauth's views under its URL
 
 from django.urls import include, path, re_path
 
-from people import account_views, views
+from people import account_views, token_views, views
 
 own = [
     path("people/", views.people, name="list"),
@@ -18,6 +18,8 @@ own = [
     path("accounts/", account_views.overview, name="account"),
     path("accounts/sessions/<int:pk>/end/", account_views.end_session, name="end_session"),
     path("accounts/sessions/end-others/", account_views.end_other_sessions, name="end_other_sessions"),
+    path("accounts/tokens/", token_views.make, name="make_token"),
+    path("accounts/tokens/<int:pk>/revoke/", token_views.revoke, name="revoke_token"),
     path("theme/", account_views.theme, name="theme"),
 ]
 urlpatterns = [

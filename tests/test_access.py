@@ -140,7 +140,12 @@ EXPECTED = {
     "people:account": reads(ANY_ROLE),
     "people:end_session": posts(ANY_ROLE, "session_of_nobody", sent=404),
     "people:end_other_sessions": posts(ANY_ROLE, sent=302),
+    "people:make_token": posts(ANY_ROLE, sent=200, name="Campaign builder"),
+    "people:revoke_token": posts(ANY_ROLE, "session_of_nobody", sent=404),
     "people:theme": posts(ANY_ROLE, sent=302, theme="dark"),
+    "api:segments": Entry(EVERYBODY, {"GET": 401}, ("slug",)),  # a session does not let in, a token does
+    "api:openapi-json": reads(EVERYBODY),
+    "api:api-root": Entry(EVERYBODY, dict.fromkeys(METHODS, 404)),
     "health_live": reads(EVERYBODY),
     "health_ready": reads(EVERYBODY, answer=503),  # no worker has been seen
     "metrics": reads(EVERYBODY, answer=404),  # there is no METRICS_TOKEN

@@ -24,7 +24,7 @@ from jobs import lease
 from jobs.models import Status
 from jobs.runner import perform
 from people.invitations import invite
-from people.models import Person
+from people.models import ApiToken, Person
 from segments import changes
 from segments.models import BulkJob, ChangeSet, Segment, Source
 from segments.values import SegmentValues
@@ -124,6 +124,7 @@ def bulk_jobs_of_every_state(channel: Channel, by: changes.By) -> list[BulkJob]:
 
 def people_of_every_state(by: Person) -> Person:
     """A team: somebody with an app for a second proof, who is returned, and people of each role and state."""
+    ApiToken.objects.make(by, "Campaign builder")
     app, *_, gone = [
         PersonFactory(first_name=first, last_name=last, email=f"{first.lower()}@fernhill.example", role=role)
         for first, last, role in (
@@ -359,6 +360,11 @@ NO_PAGE = {  # answers no GET, or not with a page
     "people:activate",
     "people:send_again",
     "people:end_session",
+    "people:make_token",  # answers with the page of people:account; looked at in test_tokens.py
+    "people:revoke_token",
+    "api:api-root",
+    "api:openapi-json",
+    "api:segments",
     "people:end_other_sessions",
     "people:theme",
     "segments:bulk",  # its question is asked, and checked, in test_bulk.py
