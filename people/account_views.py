@@ -23,6 +23,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from channels.context import THEMES
 from people.audit import Kind, record
+from people.forms import TimeZoneForm
 from people.mfa import picture_of
 from people.models import ApiToken
 from people.sessions import device, end_others, is_phone, sessions_of
@@ -93,6 +94,7 @@ def account_context(request: HttpRequest) -> dict[str, Any]:
         "codes": spare and len(spare.wrap().get_unused_codes()),
         "codes_in_all": spare and len(spare.wrap().generate_codes()),
         "sessions": sessions,
+        "zone_form": TimeZoneForm(initial={"time_zone": getattr(request.user, "time_zone", "")}),
         "tokens": ApiToken.objects.filter(person=request.user.pk),
     }
 

@@ -5,10 +5,12 @@ Goes in: POST data. Comes out: people, roles, passwords. Must not know: requests
 
 from allauth.account.forms import ResetPasswordForm as AllauthResetPasswordForm
 from django import forms
+from django.conf import settings
 from django.contrib.auth.forms import SetPasswordForm
 from django.core.exceptions import ValidationError
 
 from accessaudience.roles import MARKETER, ROLES
+from people import zones
 from people.models import Person
 
 
@@ -23,6 +25,27 @@ class ResetPasswordForm(AllauthResetPasswordForm):  # type: ignore[misc]  # alla
         found: list[Person] = self.users
         self.users = [person for person in found if person.has_usable_password()]
         return email
+
+
+def _zones() -> list[tuple[str, str | list[tuple[str, str]]]]:
+    return [("", f"As for everybody: {settings.TIME_ZONE}"), *zones.choices()]
+
+
+class TimeZoneForm(forms.Form):
+    """Takes a time zone; blank for that of the settings."""
+
+    time_zone = forms.ChoiceField(
+        required=False,
+        choices=_zones,
+        widget=forms.Select(
+            attrs={
+                "class": "form-select",
+                "autocomplete": "off",
+                "aria-labelledby": "zone-title",
+                "aria-describedby": "id_time_zone_helptext",
+            }
+        ),
+    )
 
 
 class RoleForm(forms.Form):

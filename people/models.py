@@ -53,6 +53,8 @@ class Person(AbstractUser):
     username = models.CharField(max_length=254, unique=True, editable=False)
     email = models.EmailField("email address", unique=True)
     sign_outs = models.PositiveIntegerField(default=0, editable=False, help_text="How often all sessions were ended.")
+    time_zone = models.CharField(max_length=64, blank=True, default="", help_text="Blank: that of the settings.")
+    rows_per_page = models.PositiveSmallIntegerField(null=True, blank=True, editable=False, help_text="As last chosen.")
     invited_at = models.DateTimeField(null=True, blank=True, editable=False)
     invited_by = models.ForeignKey("self", null=True, blank=True, editable=False, on_delete=models.SET_NULL)
 

@@ -5,7 +5,7 @@ Signing in and out, passwords and codes are django-allauth's views under its URL
 
 from django.urls import include, path, re_path
 
-from people import account_views, token_views, views
+from people import account_views, token_views, views, zone_views
 
 own = [
     path("people/", views.people, name="list"),
@@ -20,6 +20,7 @@ own = [
     path("accounts/sessions/end-others/", account_views.end_other_sessions, name="end_other_sessions"),
     path("accounts/tokens/", token_views.make, name="make_token"),
     path("accounts/tokens/<int:pk>/revoke/", token_views.revoke, name="revoke_token"),
+    path("accounts/time-zone/", zone_views.time_zone, name="time_zone"),
     path("theme/", account_views.theme, name="theme"),
 ]
 urlpatterns = [

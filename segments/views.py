@@ -86,11 +86,13 @@ def elsewhere(channel: Channel, channels: Iterable[Channel] | None, text: str) -
 
 
 def rows_per_page(request: HttpRequest, filters: FilterForm) -> int:
-    """How many rows the user wants: as said now, or the last time."""
-    if filters.get("rows"):
-        request.session["rows"] = filters.get("rows")
-    size: int = request.session.get("rows", SIZES[0])
-    return size
+    """How many rows the user wants: as said now, or the last time, wherever they were signed in."""
+    person: Any = request.user  # a Person: nobody else gets here
+    wanted = filters.get("rows")
+    if wanted and wanted != person.rows_per_page:
+        person.rows_per_page = wanted
+        person.save(update_fields=["rows_per_page"])
+    return int(person.rows_per_page or SIZES[0])
 
 
 @require_safe

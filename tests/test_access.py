@@ -142,6 +142,7 @@ EXPECTED = {
     "people:end_other_sessions": posts(ANY_ROLE, sent=302),
     "people:make_token": posts(ANY_ROLE, sent=200, name="Campaign builder"),
     "people:revoke_token": posts(ANY_ROLE, "session_of_nobody", sent=404),
+    "people:time_zone": posts(ANY_ROLE, sent=302, time_zone="Europe/Berlin"),
     "people:theme": posts(ANY_ROLE, sent=302, theme="dark"),
     "api:segments": Entry(EVERYBODY, {"GET": 401}, ("slug",)),  # a session does not let in, a token does
     "api:openapi-json": reads(EVERYBODY),

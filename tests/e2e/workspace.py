@@ -367,6 +367,7 @@ NO_PAGE = {  # answers no GET, or not with a page
     "api:segments",
     "people:end_other_sessions",
     "people:theme",
+    "people:time_zone",
     "segments:bulk",  # its question is asked, and checked, in test_bulk.py
     "segments:export",
     "segments:rename",  # a form in a row of the list
