@@ -70,6 +70,13 @@ class Environment(environ.Env):  # type: ignore[misc]  # it has no types
             raise ImproperlyConfigured(f"{name} must be like redis://host:6379/0.")
         return address
 
+    def header(self, name: str) -> str:
+        """Return the name of an HTTP header, or nothing."""
+        value = self.text(name)
+        if value and not (value.isascii() and value.replace("-", "").isalnum()):
+            raise ImproperlyConfigured(f"{name} must be the name of a header, like X-Request-ID, not '{value}'.")
+        return value
+
     def origin(self, name: str, default: str) -> str:
         """Return where a site is: scheme, host and perhaps port, without a slash at its end."""
         value = self.text(name, default).rstrip("/")

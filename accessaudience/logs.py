@@ -1,18 +1,69 @@
 """What is logged, and how a line looks: for people, or JSON for programs.
 
-Goes in: the settings LOG_LEVEL and LOG_JSON. Comes out: a configuration for logging.config.
-Must not know: any app of the project.
+Goes in: the settings LOG_LEVEL and LOG_JSON. Comes out: a configuration for logging.config. A line names the request
+or the job that it is about, and is one line, whatever text from outside is in it. Must not know: any app.
 """
 
+import io
 import logging
 import re
 import sys
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import MappingProxyType
+from typing import Any, TextIO
 
 import structlog
 
+REQUEST_ID = "request_id"  # of a record
+ANSWERED_ID = "{x-request-id}o"  # what gunicorn calls that header of an answer
 QUIET_PATHS = ("/static/", "/health/")
 ONE_TIME = re.compile(r"(?<=/accounts/password/reset/)[0-9A-Za-z]+-[^/]+")  # the key of a link, good until it is used
+
+# What could begin a line, move the cursor or turn the direction of writing around.
+UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+NOTHING: Mapping[str, str] = MappingProxyType({})
+_about: ContextVar[Mapping[str, str]] = ContextVar("what lines are about", default=NOTHING)
+
+
+@contextmanager
+def telling(**about: str) -> Iterator[None]:
+    """Have every line that this thread logs meanwhile say what it is `about`; what is blank is not said."""
+    token = _about.set({**_about.get(), **{name: value for name, value in about.items() if value}})
+    try:
+        yield
+    finally:
+        _about.reset(token)
+
+
+def about() -> Mapping[str, str]:
+    """Return what lines are about just now."""
+    return _about.get()
+
+
+def on_one_line(text: str) -> str:
+    """Return `text` with what is unprintable in it written out, as in \\n."""
+    return UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def _add_what_it_is_about(logger: Any, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """A processor: add `request` and `job`. The server logs a request when the application is done with it."""
+    request = getattr(event.get("_record"), REQUEST_ID, "")
+    return {**event, **about(), **({"request": request} if request else {})}
+
+
+def _print_on_one_line(logger: Any, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """A processor: let no text begin a line of its own. JSON does so by itself."""
+    return {name: on_one_line(value) if isinstance(value, str) else value for name, value in event.items()}
+
+
+def _indented_traceback(to: TextIO, error: structlog.typing.ExcInfo) -> None:
+    """Write a traceback whose lines, the message of the exception among them, cannot be taken for lines of the log."""
+    whole = io.StringIO()
+    structlog.dev.plain_traceback(whole, error)
+    for line in whole.getvalue().strip().splitlines():
+        to.write(f"\n    {on_one_line(line)}")
 
 
 class WorthLogging(logging.Filter):
@@ -23,6 +74,7 @@ class WorthLogging(logging.Filter):
         request = record.args
         if not isinstance(request, dict):
             return True
+        setattr(record, REQUEST_ID, str(request.get(ANSWERED_ID, "")).strip("-"))
         record.args = {**request, "U": ONE_TIME.sub("…", str(request.get("U")))}
         return str(request.get("s")) >= "400" or not str(request.get("U")).startswith(QUIET_PATHS)
 
@@ -33,6 +85,7 @@ def configuration(level: str, *, as_json: bool) -> dict[str, Any]:
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _add_what_it_is_about,
     ]
     # Neither kind of traceback shows the values of variables: one of them may be a key.
     written: list[Any] = (
@@ -42,9 +95,10 @@ def configuration(level: str, *, as_json: bool) -> dict[str, Any]:
         ]
         if as_json
         else [
+            _print_on_one_line,
             structlog.dev.ConsoleRenderer(
-                colors=sys.stderr.isatty(), pad_event_to=0, exception_formatter=structlog.dev.plain_traceback
-            )
+                colors=sys.stderr.isatty(), pad_event_to=0, exception_formatter=_indented_traceback
+            ),
         ]
     )
     return {

@@ -80,6 +80,7 @@ INSTALLED_APPS = [
     "csp",
 ]
 MIDDLEWARE = [
+    "accessaudience.requestid.request_id",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "accessaudience.latency.measured",
@@ -251,6 +252,9 @@ LOGGING = logs.configuration(
     env.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), default="INFO"),
     as_json=env.flag("LOG_JSON", default=False),
 )
+
+# The header in which a proxy names each request; it must set it itself, whatever a visitor sends.
+REQUEST_ID_HEADER = env.header("REQUEST_ID_HEADER")
 
 # Who may read /metrics: whoever says this. Without it the page is not there, and nothing is counted.
 METRICS_TOKEN = env.text("METRICS_TOKEN")

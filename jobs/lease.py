@@ -120,7 +120,8 @@ def claim(worker: str) -> Job | None:
     for job in _waiting():
         lanes = _lanes_needed(job, job.goal)
         if taken.isdisjoint(lanes) and _take(job, Q(status=Status.WAITING, goal=job.goal), lanes):
-            log.info("%s claimed %s %s to %s", worker, job._meta.model_name, job.pk, job.goal)
+            with job.in_log():
+                log.info("%s claimed %s %s to %s", worker, job._meta.model_name, job.pk, job.goal)
             return job
         taken.update(lanes)
     return None

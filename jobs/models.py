@@ -5,13 +5,16 @@ transition. Must not know: what a job does; the kinds of jobs are found through 
 """
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from accessaudience import logs
 from accessaudience.roles import MARKETER
 
 if TYPE_CHECKING:
@@ -87,11 +90,27 @@ class Job(models.Model):
     message = models.TextField(blank=True, help_text="What happened and what to do, in plain words.")
     code = models.CharField(max_length=40, blank=True, help_text="The kind of `message`, for programs.")
 
+    asked_in: str | None = None  # the name of the request that it is of, once that has been looked up
     lease: "Lease | None" = None  # of this process, while it holds one
     on_beat: "Callable[[int, int, str], None] | None" = None  # a progress bar in this process
 
     class Meta:
         abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save; of a new one, note in which request it was made."""
+        is_new = self._state.adding
+        super().save(*args, **kwargs)
+        if is_new:
+            Origin.note(self)
+
+    @contextmanager
+    def in_log(self) -> Iterator[None]:
+        """Have lines that are logged meanwhile name this job, and the request that put it into the queue."""
+        if self.asked_in is None:
+            self.asked_in = logs.about().get("request") or Origin.of(self)
+        with logs.telling(job=str(self.pk), request=self.asked_in):
+            yield
 
     @property
     def was_interrupted(self) -> bool:
@@ -130,6 +149,8 @@ class Job(models.Model):
         if won:
             for field, value in changes.items():
                 setattr(self, field, value)
+            if to == Status.WAITING:
+                Origin.note(self)
         return bool(won)
 
     def beat(self, progress: int, total: int, step: str) -> None:
@@ -154,6 +175,44 @@ class Job(models.Model):
         """Return which of how many waiting jobs of its kind this one is, counted from 1."""
         waiting = type(self)._default_manager.filter(status=Status.WAITING)
         return waiting.filter(created_at__lte=self.created_at).count(), waiting.count()
+
+
+class Origin(models.Model):
+    """In which request a job was last put into the queue, for the log of the worker that does it.
+
+    Jobs without a request (a schedule, the command line) have none.
+    """
+
+    KEPT: ClassVar = timedelta(days=30)
+
+    job = models.UUIDField(primary_key=True)
+    request = models.CharField(max_length=128)
+    noted_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"{self.job} in {self.request}"
+
+    @classmethod
+    def note(cls, job: Job) -> None:
+        """Note that the request that is being answered has put `job` into the queue."""
+        request = logs.about().get("request")
+        if request:
+            row = Origin(job=job.pk, request=request)
+            Origin.objects.bulk_create(
+                [row], update_conflicts=True, unique_fields=["job"], update_fields=["request", "noted_at"]
+            )
+
+    @classmethod
+    def of(cls, job: Job) -> str:
+        """Return the name of the request, blank if it was none."""
+        return cls.objects.filter(pk=job.pk).values_list("request", flat=True).first() or ""
+
+    @classmethod
+    def forget_old(cls) -> None:
+        """Forget those that no log is kept for any more."""
+        old = cls.objects.filter(noted_at__lt=timezone.now() - cls.KEPT)
+        if old.exists():  # or SQLite's write lock would be waited for in vain
+            old.delete()
 
 
 class Lane(models.Model):

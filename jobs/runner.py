@@ -42,6 +42,11 @@ def perform(job: Job, must_go: Callable[[], bool] | None = None, *, once: bool =
     the job back (or, with `once`, cancelled it), and what says that the database is gone: the
     reaper then gives it back.
     """
+    with job.in_log():
+        _perform(job, must_go, once=once)
+
+
+def _perform(job: Job, must_go: Callable[[], bool] | None, *, once: bool) -> None:
     try:
         with hold(job, must_go):
             _work(job)

@@ -4,6 +4,7 @@ Goes in: a function and an interval. Comes out: its calls, until stopped. A data
 locked only costs the calls meanwhile. Must not know: what the function is for.
 """
 
+import contextvars
 import logging
 import threading
 from collections.abc import Callable
@@ -25,6 +26,7 @@ class Ticker(threading.Thread):
         self._interval = interval
         self._at_once = at_once
         self._stop_asked = threading.Event()
+        self._context = contextvars.copy_context()  # what lines of the log are about
 
     def __enter__(self) -> "Ticker":
         self.start()
@@ -38,6 +40,9 @@ class Ticker(threading.Thread):
 
     def run(self) -> None:
         """Tick until stopped; the thread's own code, called by start()."""
+        self._context.run(self._tick_until_stopped)
+
+    def _tick_until_stopped(self) -> None:
         try:
             if self._at_once:
                 self._tick_once()

@@ -14,6 +14,7 @@ from django.utils.module_loading import import_string
 
 from accessaudience import runs
 from jobs.lease import Reaper, claim, give_back_of_dead, kinds
+from jobs.models import Origin
 from jobs.presence import present
 from jobs.runner import perform
 
@@ -113,6 +114,7 @@ def _use_idle_time() -> bool:
 
 def _keep_up() -> None:
     """Call the upkeep of each kind of job; what storage refuses is tried again next time."""
+    Origin.forget_old()
     for kind in kinds():
         if kind.upkeep:
             try:

@@ -1,19 +1,12 @@
 """What /metrics answers: to whom, which figures, and the same from every process."""
 
 import re
-import signal
-import socket
-import subprocess
-import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from django.conf import settings as project
 from django.db import OperationalError, connection
@@ -28,9 +21,9 @@ from channels.models import Channel
 from imports.models import ImportJob
 from integrations.models import KlaviyoAccount, SyncJob
 from jobs.models import WorkerSeen
+from tests.served import PATIENCE, Server
 
 TOKEN = "0123456789abcdefghij"
-PATIENCE = 60.0  # seconds: only a failing test waits so long
 Figures = dict[tuple[str, ...], float]
 
 
@@ -220,69 +213,32 @@ def test_requests_are_timed_by_view_and_status(scrape: Callable[[], Figures], se
     assert found["accessaudience_request_seconds_bucket", "+Inf", "GET", "200", "health_live"] == 2
 
 
-class Server:
-    """gunicorn with two processes, on a port of its own and the database of the test."""
-
-    def __init__(self, environment: dict[str, str], folder: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.folder = folder
-        command = [sys.executable, "-m", "gunicorn", "--no-control-socket", f"--bind=127.0.0.1:{self.port}"]
-        more = {"METRICS_TOKEN": TOKEN, "WEB_CONCURRENCY": "2", "TMPDIR": str(folder)}
-        self.process = psutil.Popen(
-            [*command, "accessaudience.wsgi"], cwd=project.BASE_DIR, env=environment | more, stderr=subprocess.DEVNULL
-        )
-
-    def get(self, path: str) -> str:
-        """Return what it answers, once it does."""
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}")
-        request.add_header("Authorization", f"Bearer {TOKEN}")
-        give_up = time.monotonic() + PATIENCE
-        while True:
-            try:
-                with urllib.request.urlopen(request, timeout=10) as answer:
-                    return str(answer.read().decode())
-            except (urllib.error.URLError, ConnectionError):
-                assert time.monotonic() < give_up
-                time.sleep(0.1)
-
-    def counted(self) -> float:
-        """Return how many answers of /health/live it tells of."""
-        return figures_of(self.get("/metrics"))["accessaudience_request_seconds_count", "GET", "200", "health_live"]
-
-    def shared(self) -> list[Path]:
-        """The folders in which its processes share what they count."""
-        return list(self.folder.glob("accessaudience-metrics-*"))
-
-
 @pytest.fixture
 def server(environment: dict[str, str], tmp_path: Path) -> Iterator[Server]:
-    """A server, killed after the test."""
-    started = Server({name: value for name, value in environment.items() if "MULTIPROC" not in name}, tmp_path)
+    """A server that knows the token."""
+    started = Server(tmp_path, environment | {"METRICS_TOKEN": TOKEN})
     yield started
-    if started.process.poll() is None:  # the test has failed
-        for process in (*started.process.children(recursive=True), started.process):
-            process.kill()
-        started.process.wait(PATIENCE)
+    started.kill()
 
 
 @pytest.mark.django_db(transaction=True)
-def test_every_process_tells_what_all_have_counted_and_those_before_them(server: Server) -> None:
-    asked = 0
-    give_up = time.monotonic() + PATIENCE
-    (folder,) = (server.get("/health/live"), server.shared())[1]
-    asked += 1
+def test_every_process_tells_what_all_have_counted_and_those_before_them(server: Server, tmp_path: Path) -> None:
+    def counted() -> float:
+        _, text, _ = server.get("/metrics", Authorization=f"Bearer {TOKEN}")
+        return figures_of(text)["accessaudience_request_seconds_count", "GET", "200", "health_live"]
+
+    server.get("/health/live")
+    (folder,) = tmp_path.glob("accessaudience-metrics-*")
+    asked, give_up = 1, time.monotonic() + PATIENCE
     while len(list(folder.iterdir())) < 2:  # a process that has answered has a file
         assert time.monotonic() < give_up
         server.get("/health/live")
         asked += 1
-    assert [server.counted() for _ in range(6)] == [asked] * 6
-    server.process.children()[0].send_signal(signal.SIGTERM)  # another takes its place
-    assert [server.counted() for _ in range(6)] == [asked] * 6
-    server.process.send_signal(signal.SIGTERM)
-    assert server.process.wait(PATIENCE) == 0
-    assert server.shared() == []
+    assert [counted() for _ in range(6)] == [asked] * 6
+    server.process.children()[0].terminate()  # another takes its place
+    assert [counted() for _ in range(6)] == [asked] * 6
+    assert server.stop() == 0
+    assert not folder.exists()
 
 
 @pytest.mark.django_db
