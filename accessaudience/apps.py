@@ -1,7 +1,9 @@
 from django.apps import AppConfig
+from django.conf import settings
 from django.contrib.admin.apps import AdminConfig
 from django.core import checks
 
+from accessaudience import reports
 from accessaudience.checks import sqlite_is_new_enough
 
 
@@ -11,7 +13,8 @@ class AccessAudienceConfig(AppConfig):
     name = "accessaudience"
 
     def ready(self) -> None:
-        """Register the checks."""
+        """Register the checks, and report errors where that is wanted."""
+        reports.start(settings.SENTRY_DSN, settings.VERSION)
         checks.register(sqlite_is_new_enough, checks.Tags.compatibility)
 
 

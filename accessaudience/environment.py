@@ -77,6 +77,16 @@ class Environment(environ.Env):  # type: ignore[misc]  # it has no types
             raise ImproperlyConfigured(f"{name} must be the name of a header, like X-Request-ID, not '{value}'.")
         return value
 
+    def dsn(self, name: str) -> str:
+        """Return the address of a project of Sentry, or nothing; it holds a key, so it is not repeated."""
+        value = self.text(name)
+        parts = urlsplit(value)
+        if value and not (
+            parts.scheme in ("http", "https") and parts.username and parts.hostname and parts.path.strip("/")
+        ):
+            raise ImproperlyConfigured(f"{name} must be like https://key@sentry.example.com/1.")
+        return value
+
     def origin(self, name: str, default: str) -> str:
         """Return where a site is: scheme, host and perhaps port, without a slash at its end."""
         value = self.text(name, default).rstrip("/")

@@ -253,6 +253,10 @@ LOGGING = logs.configuration(
     as_json=env.flag("LOG_JSON", default=False),
 )
 
+# Errors are reported to Sentry, without what they were about: accessaudience.reports.
+SENTRY_DSN = env.dsn("SENTRY_DSN")
+VERSION = "0.1.0"
+
 # The header in which a proxy names each request; it must set it itself, whatever a visitor sends.
 REQUEST_ID_HEADER = env.header("REQUEST_ID_HEADER")
 

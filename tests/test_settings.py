@@ -54,6 +54,7 @@ def check(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
         ("REDIS_URL", "localhost:6379"),
         ("SESSION_DAYS", "0"),
         ("METRICS_TOKEN", "too short"),
+        ("SENTRY_DSN", "https://sentry.example.com/1"),
         ("REQUEST_ID_HEADER", "X-Request-ID: a"),
         ("METRICS_TOKEN", "aaaaaaaaaaaaaaaaaaaaaaaa"),
     ],
