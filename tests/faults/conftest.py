@@ -174,6 +174,7 @@ class Installation:
         process = self.worker(*options, AA_KILL_AT=point, AA_KILL_WITH="SIGSTOP")
         assert process.stdout
         assert process.stdout.readline().startswith("SIGSTOP at ")
+        os.waitpid(process.pid, os.WUNTRACED)  # until it is stopped: it says so just before
         return process
 
     def reap(self) -> None:

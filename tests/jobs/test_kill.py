@@ -3,6 +3,7 @@
 Each test names the point at which a real worker process dies, or is paused, as jobs.points knows it.
 """
 
+import os
 import signal
 import subprocess
 import sys
@@ -146,6 +147,7 @@ def test_run_wrongly_called_dead_writes_nothing_when_it_wakes(job: ImportJob, st
     paused = start("--once", AA_KILL_AT="apply:planned", AA_KILL_WITH="SIGSTOP", **supervised.start())
     assert paused.stdout is not None
     assert paused.stdout.readline() == "SIGSTOP at apply:planned\n"
+    os.waitpid(paused.pid, os.WUNTRACED)  # until it is stopped: it says so just before
     if settings.EMBEDDED:  # it has the write lock: whoever comes after waits for it
         paused.send_signal(signal.SIGCONT)
         after = start("--once", **supervised.start())
@@ -187,6 +189,7 @@ def test_worker_paused_in_stage_past_its_lease_writes_nothing_when_it_wakes(job:
     paused = start("--once", AA_KILL_AT="stage:batch@2", AA_KILL_WITH="SIGSTOP")
     assert paused.stdout is not None
     assert paused.stdout.readline() == "SIGSTOP at stage:batch\n"
+    os.waitpid(paused.pid, os.WUNTRACED)  # until it is stopped: it says so just before
     Reaper(after=0).look()
     assert start("--once").wait(PATIENCE) == 0
     assert_complete(job, before, attempt=2)
@@ -202,6 +205,7 @@ def test_worker_whose_connection_breaks_does_the_job_again(job: ImportJob, start
     worker = start("--drain", AA_KILL_AT=point, AA_KILL_WITH="SIGSTOP")
     assert worker.stdout is not None
     worker.stdout.readline()
+    os.waitpid(worker.pid, os.WUNTRACED)
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
