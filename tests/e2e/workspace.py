@@ -386,6 +386,7 @@ NO_PAGE = {  # answers no GET, or not with a page
     "imports:errors",
     "health_live",
     "health_ready",
+    "metrics",
     "integrations:answer",
     "integrations:begin",
     "integrations:channel_matches",
