@@ -4,20 +4,20 @@ Goes in: a request that could not be answered. Comes out: a page that says what 
 was not changed and what to do. Must not know: any app of the project.
 """
 
-from collections.abc import ItemsView
+from collections.abc import Callable, ItemsView
 from types import FrameType
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.template.loader import render_to_string
 from django.utils.cache import patch_vary_headers
 from django.views.debug import SafeExceptionReporterFilter
 
 
-def error_page(request: HttpRequest, status: int, template: str = "") -> HttpResponse:
+def error_page(request: HttpRequest, status: int, template: str = "", message: str = "") -> HttpResponse:
     """Return the page of `status`, in the theme of the visitor's cookie, without any context processor."""
     theme = request.COOKIES.get("theme", "")
-    context = {"theme": theme if theme in ("light", "dark") else ""}
+    context = {"theme": theme if theme in ("light", "dark") else "", "message": message}
     response = HttpResponse(render_to_string(template or f"{status}.html", context), status=status)
     patch_vary_headers(response, ["Cookie"])
     return response
@@ -46,6 +46,34 @@ def too_large(request: HttpRequest) -> HttpResponse:
 def too_slow(request: HttpRequest) -> HttpResponse:
     """Return 408: what was sent came in too slowly, or broke off."""
     return error_page(request, 408)
+
+
+class TooMuch(Exception):
+    """Somebody asks for more than one person may; `message` says so and what to do, in `retry_after` seconds."""
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.message = message
+        self.retry_after = retry_after
+
+
+class TooMuchIsTold:
+    """Middleware: answer TooMuch with the page of 429."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer the request."""
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """Return the page, or None for any other exception."""
+        if not isinstance(error, TooMuch):
+            return None
+        response = error_page(request, 429, message=error.message)
+        response["Retry-After"] = str(error.retry_after)
+        return response
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

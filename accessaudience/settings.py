@@ -99,6 +99,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "accessaudience.errors.TooMuchIsTold",
 ]
 ROOT_URLCONF = "accessaudience.urls"
 WSGI_APPLICATION = "accessaudience.wsgi.application"
@@ -211,6 +212,9 @@ IMPORT_MAX_ROWS = env.number("IMPORT_MAX_ROWS", default=200_000 if EMBEDDED else
 IMPORT_MAX_COLUMNS = env.number("IMPORT_MAX_COLUMNS", default=500)
 IMPORT_MAX_CELL = env.number("IMPORT_MAX_CELL", default=131_072)
 IMPORT_CHECK_IN_REQUEST_BYTES = env.number("IMPORT_CHECK_IN_REQUEST_BYTES", default=256 * 1024, least=0)
+# What one person may ask for.
+UPLOADS_AN_HOUR = env.number("UPLOADS_AN_HOUR", default=60)
+WAITING_JOBS = env.number("WAITING_JOBS", default=20)
 UPLOAD_RETENTION_DAYS = env.number("UPLOAD_RETENTION_DAYS", default=30)
 
 # Klaviyo: where its API is (never taken from a form), where its pages are, and the seconds that one of

@@ -23,6 +23,7 @@ from imports.models import ImportJob
 from imports.preview import Preview
 from imports.progress import Progress
 from jobs.models import Status
+from jobs.quota import may_wait
 from people.models import Person
 
 
@@ -109,6 +110,7 @@ def start(request: HttpRequest, pk: UUID) -> HttpResponse:
                 request, "This had not been checked yet. Look at the preview, then press Upload and Import."
             )
             return redirect("imports:mapping", job.pk)
+    may_wait(user)
     start_import(job, user)
     return redirect("imports:detail", job.pk)
 

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.db import models
 from django.urls import reverse
 
@@ -11,6 +12,20 @@ from imports.fields import SEGMENT_FIELDS
 from jobs.models import Job, JobError, Status
 from segments.activity import is_undone
 from segments.models import ChangeSet
+
+
+class UploadTry(models.Model):
+    """That somebody uploaded, when: kept for an hour, for imports.quota."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "upload tries"
+        indexes = (models.Index(fields=("user", "at"), name="imports_upload_tries"),)  # the count of the last hour
+
+    def __str__(self) -> str:
+        return f"{self.user}, {self.at:%H:%M}"
 
 
 class ImportJobQuerySet(models.QuerySet["ImportJob"]):

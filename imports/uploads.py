@@ -39,12 +39,13 @@ class UploadHandler(TemporaryFileUploadHandler):
 
     file: TemporaryUploadedFile
     too_large = False
+    takes_none = False  # all is read and dropped, as its sender has uploaded too much
     not_stored: OSError | None = None
     _taken = False
 
     def new_file(self, field_name: str, *args: Any, **kwargs: Any) -> None:
         """Open the temporary file, for the first file of the right field alone."""
-        if field_name != FIELD or self._taken:
+        if field_name != FIELD or self._taken or self.takes_none:
             raise SkipFile
         self._taken = True
         self._digest = hashlib.sha256()

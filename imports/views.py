@@ -28,11 +28,11 @@ from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accessaudience.bodies import takes_files
-from accessaudience.errors import too_large, too_slow
+from accessaudience.errors import TooMuch, too_large, too_slow
 from accessaudience.htmx import render_fragment
 from accessaudience.roles import MARKETER, VIEWER, has_role, role_required
 from channels.models import Channel
-from imports import errorfile, stored
+from imports import errorfile, quota, stored
 from imports.forms import ListForm, UploadForm
 from imports.mapping_form import MappingForm
 from imports.matching import check_again
@@ -69,12 +69,26 @@ def upload(request: HttpRequest) -> HttpResponseBase:
     """Take a file in, or show the form for it."""
     handler = UploadHandler(request)
     request.upload_handlers = [handler]
+    refusal = _over_quota(request)
+    handler.takes_none = refusal is not None
     try:
         fields = request.POST  # reads the request
     except UnreadablePostError:
         handler.upload_interrupted()
         return too_slow(request)
+    if refusal:
+        raise refusal
     return _upload(request, handler, fields)
+
+
+def _over_quota(request: HttpRequest) -> TooMuch | None:
+    """Count an upload; return why it is one too many, if it is."""
+    if request.method == "POST":
+        try:
+            quota.take(cast(Person, request.user))
+        except TooMuch as refusal:
+            return refusal
+    return None
 
 
 @csrf_protect

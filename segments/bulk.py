@@ -13,6 +13,7 @@ from django.db import IntegrityError, transaction
 from channels.models import Channel
 from jobs.lease import finish
 from jobs.models import Job, Status
+from jobs.quota import may_wait
 from segments import changes
 from segments.changes.bulk import Finish
 from segments.changes.lock import WEB_WAIT
@@ -62,7 +63,8 @@ def act(
 def begin(
     action: str, channel: Channel, chosen: Mapping[str, Any], targets: Iterable[Channel], by: changes.By
 ) -> BulkJob:
-    """Return the job that does it: a new one, or that of this very form."""
+    """Return the job that does it: a new one, or that of this very form. Raises TooMuch."""
+    may_wait(by.user)
     try:
         with transaction.atomic():
             return BulkJob.objects.create(

@@ -10,6 +10,7 @@ from django.db.models import F, Sum
 
 from jobs.lease import finish
 from jobs.models import ENDED, Job, Status
+from jobs.quota import may_wait
 from segments import changes
 from segments.models import ChangeSet, UndoJob
 
@@ -24,7 +25,11 @@ def size_of(change_set: ChangeSet) -> int:
 
 
 def begin(change_set: ChangeSet, by: changes.By) -> UndoJob:
-    """Return the job that undoes `change_set`: a new one, or that of this very form, or the one under way."""
+    """Return the job that undoes `change_set`: a new one, or that of this very form, or the one under way.
+
+    Raises TooMuch.
+    """
+    may_wait(by.user)
     try:
         with transaction.atomic():
             return UndoJob.objects.create(change_set=change_set, user=by.user, via=by.via, form_token=by.form_token)
