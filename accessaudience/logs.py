@@ -23,6 +23,8 @@ ONE_TIME = re.compile(r"(?<=/accounts/password/reset/)[0-9A-Za-z]+-[^/]+")  # th
 
 # What could begin a line, move the cursor or turn the direction of writing around.
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+# What PostgreSQL adds to an error: the row that it was about, with its cells.
+QUOTED_ROW = re.compile(r"\n(?:DETAIL|CONTEXT):.*?(?=\n\n(?:The above|During handling)|\Z)", re.DOTALL)
 NOTHING: Mapping[str, str] = MappingProxyType({})
 _about: ContextVar[Mapping[str, str]] = ContextVar("what lines are about", default=NOTHING)
 
@@ -62,8 +64,15 @@ def _indented_traceback(to: TextIO, error: structlog.typing.ExcInfo) -> None:
     """Write a traceback whose lines, the message of the exception among them, cannot be taken for lines of the log."""
     whole = io.StringIO()
     structlog.dev.plain_traceback(whole, error)
-    for line in whole.getvalue().strip().splitlines():
+    for line in QUOTED_ROW.sub("", whole.getvalue().strip()).splitlines():
         to.write(f"\n    {on_one_line(line)}")
+
+
+def _leave_out_quoted_rows(logger: Any, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """A processor of JSON: take the row out of what a database's error says."""
+    for error in event.get("exception") or []:
+        error["exc_value"] = QUOTED_ROW.sub("", error["exc_value"])
+    return event
 
 
 class WorthLogging(logging.Filter):
@@ -91,6 +100,7 @@ def configuration(level: str, *, as_json: bool) -> dict[str, Any]:
     written: list[Any] = (
         [
             structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
+            _leave_out_quoted_rows,
             structlog.processors.JSONRenderer(),
         ]
         if as_json

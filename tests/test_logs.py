@@ -65,6 +65,27 @@ def test_no_message_of_an_exception_looks_like_a_line(written: Callable[..., str
     assert json.loads(line)["exception"][0]["exc_value"] == odd
 
 
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_row_that_a_database_quotes_is_not_logged(written: Callable[..., str], as_json: bool) -> None:
+    detail = "it violates a constraint\nDETAIL:  Failing row contains (canary,\nmore of it)."
+    context = "it violates\nCONTEXT:  COPY aa_stage, line 1: canary"
+
+    def log_it(log: logging.Logger) -> None:
+        try:
+            try:
+                raise ValueError(detail)
+            except ValueError as cause:
+                raise RuntimeError(context) from cause
+        except RuntimeError:
+            log.exception("failed")
+
+    said = written(log_it, as_json=as_json)
+    assert "violates a constraint" in said
+    assert "RuntimeError" in said
+    assert "canary" not in said
+    assert "more of it" not in said
+
+
 def test_lines_say_what_they_are_about_and_only_while_it_lasts(written: Callable[..., str]) -> None:
     def log_three(log: logging.Logger) -> None:
         with logs.telling(request="r-1"):
