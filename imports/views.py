@@ -40,6 +40,7 @@ from imports.models import ImportJob
 from imports.progress import Progress
 from imports.uploads import UploadHandler
 from jobs.lease import request_cancel
+from people.audit import Kind, record
 from people.models import Person
 
 log = logging.getLogger(__name__)
@@ -201,6 +202,7 @@ def errors(request: HttpRequest, pk: UUID) -> HttpResponseBase:
     name = stored.name_of(job, errorfile.NAME)
     if not default_storage.exists(name):
         raise Http404("This import left out no rows with errors.")
+    record(Kind.EXPORT, request, f"Rows with errors of {job.file_name}")
     stem = job.file_name.rpartition(".")[0] or job.file_name
     response = FileResponse(default_storage.open(name), as_attachment=True, filename=f"{stem}-errors.csv")
     response["Content-Type"] = "text/csv; charset=utf-8"

@@ -10,6 +10,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 
 from channels.models import Channel
+from people.models import AccessEvent
 from segments.export import csv_pieces, formula_safe
 from segments.models import Segment
 from tests.factories import SegmentFactory
@@ -139,3 +140,10 @@ def test_command_shows_no_progress_where_nobody_looks(capsys: pytest.CaptureFixt
     call_command("export_segments", channel="email")
     assert capsys.readouterr().err == ""
     assert not sys.stderr.isatty()
+
+
+@pytest.mark.django_db
+def test_an_export_by_command_is_recorded() -> None:
+    call_command("export_segments", channel="email", stdout=io.StringIO())
+    event = AccessEvent.objects.get()
+    assert (str(event), event.user_agent) == ("Exported Segments of Email", "command line")

@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
 from channels.models import Channel
+from people.audit import Kind, record
 from segments.export import csv_pieces
 
 
@@ -36,6 +37,7 @@ class Command(BaseCommand):
             self._write_file(Path(output), pieces)
         else:
             self._write_out(pieces)
+        record(Kind.EXPORT, None, f"Segments of {found}")
 
     def _with_progress(self, pieces: Iterable[str], total: int) -> Iterable[str]:
         with tqdm(total=total, unit=" segments", file=sys.stderr, disable=not sys.stderr.isatty()) as bar:
