@@ -23,6 +23,8 @@ def test_every_list_and_form_opens_without_a_complaint(admin_page: Page, admin_p
     assert "/admin/people/person/" in lists
     for path in lists:
         admin_page.goto(path)
+        if admin_page.get_by_text("0 results").count() or admin_page.locator("#result_list").count() == 0:
+            continue  # there is none to open
         first = admin_page.locator("#result_list tbody th a").first
         first.click()
         expect(admin_page.locator("#content form, #content .module").first).to_be_visible()

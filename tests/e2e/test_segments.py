@@ -72,6 +72,7 @@ def test_errors_take_the_focus_and_lead_to_their_fields(page: Page, four: list[S
     page.goto(LIST)
     page.get_by_role("link", name="Add segment").click()
     panel = page.get_by_role("dialog", name="Add segment")
+    expect(panel.get_by_label("Segment name")).to_be_focused()  # by itself, and not while we type elsewhere
     panel.get_by_label("Link").fill("klaviyo.com/x")
     panel.get_by_role("button", name="Add segment", exact=True).click()
     summary = panel.get_by_role("alert")
