@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 ROW ?=
+ROUNDS ?= 5
+QUICK ?=
 OUT ?= shots
 LOCK_OPTIONS ?=
 
@@ -42,8 +44,8 @@ faults: installed-to-test  ## break things on both databases, and print what cam
 shots: installed-to-test  ## take a picture of every page into OUT=folder
 	@$(VENV)/python bin/test.py shots --out "$(OUT)"
 
-bench: installed-to-test  ## measure what is promised (ROW= one of them)
-	@$(VENV)/python bench/run.py $(ROW)
+bench: installed-to-test  ## measure what is promised and write it down (ROW= one row, ROUNDS= fewer, QUICK=1 only sees that it runs)
+	@$(VENV)/python bench/run.py $(if $(QUICK),--quick,--write) --rounds $(ROUNDS) $(ROW)
 
 lock: installed-to-test  ## pin requirements.txt anew (LOCK_OPTIONS=--upgrade takes newer releases)
 	sed '/^# To test/,$$d' requirements.txt | $(LOCK) - --output-file requirements.lock

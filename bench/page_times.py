@@ -1,6 +1,9 @@
-"""Time the database's share of the Segments page; run by reading.py in the environment of a benchmark database.
+"""Time the database's share of pages, and count their queries; run by reading.py with a benchmark database.
 
-Prints one JSON object: for each variant of the page, the median seconds in the database, and its queries.
+    python bench/page_times.py variants | pages TIMES
+
+Prints one JSON object: for each variant of the Segments page, or each page, the median seconds in the database, the
+queries of the last visit, and the most of any visit.
 """
 
 import json
@@ -22,7 +25,10 @@ from django.contrib.auth.models import Group
 from django.db import connection
 from django.test import Client
 
+from imports.models import ImportJob
 from people.models import Person
+from segments.models import ChangeSet, Segment
+from segments.pages import cursor_after
 
 PAGE = "/channels/email/segments/"
 VARIANTS = {
@@ -40,20 +46,38 @@ VARIANTS = {
 
 
 def main() -> None:
-    """Ask for each variant `sys.argv[1]` times."""
-    times, client = int(sys.argv[1]), Client(headers={"host": "localhost"})
+    """Ask for what `sys.argv` says, so many times."""
+    what, times, client = sys.argv[1], int(sys.argv[2]), Client(headers={"host": "localhost"})
     person, _ = Person.objects.get_or_create(email="bench@example.com")
-    person.groups.add(Group.objects.get(name="Viewer"))
+    person.groups.add(Group.objects.get(name="Admin"))
     client.force_login(person)
-    variants = VARIANTS | {"deep": deep_page(client)}
-    print(json.dumps({what: measured(client, PAGE + query, times) for what, query in variants.items()}))
+    paths = pages() if what == "pages" else variants(client)
+    print(json.dumps({name: measured(client, path, times) for name, path in paths.items()}))
+
+
+def pages() -> dict[str, str]:
+    """The pages that list something, or show one of what is listed."""
+    segment = Segment.objects.order_by("pk")[:1].get()
+    return {
+        "Overview": "/",
+        "Segments": PAGE,
+        "Segment": f"{PAGE}{segment.pk}/",
+        "Across channels": "/segments/",
+        "Imports": "/data/imports/",
+        "Import": f"/data/imports/{ImportJob.objects.latest('created_at').pk}/",
+        "Activity": "/activity/",
+        "Change set": f"/activity/{ChangeSet.objects.latest('pk').pk}/",
+        "People": "/people/",
+    }
+
+
+def variants(client: Client) -> dict[str, str]:
+    """The Segments page in its first form, filtered, sorted, searched, and deep in the channel."""
+    return {name: PAGE + query for name, query in (VARIANTS | {"deep": deep_page(client)}).items()}
 
 
 def deep_page(client: Client) -> str:
     """The query of a page in the middle of the channel: the last one of the reverse order has no number to skip to."""
-    from segments.models import Segment
-    from segments.pages import cursor_after
-
     middle = Segment.objects.filter(channel__slug="email").order_by("pk")[500_000:500_001].first()
     if middle is None:
         found = re.search(r'href="(\?[^"]*cursor=[^"]+)"', client.get(PAGE).content.decode())
@@ -62,27 +86,25 @@ def deep_page(client: Client) -> str:
 
 
 def measured(client: Client, url: str, times: int) -> dict[str, Any]:
-    spent, queries = [], 0
+    """What `times` visits to `url` took, after one that warms the caches and counts only for its queries."""
+    spent, queries = [], []
 
     def timed(execute: Any, sql: str, parameters: Any, many: bool, context: Any) -> Any:
-        nonlocal queries
         start = time.perf_counter()
         try:
             return execute(sql, parameters, many, context)
         finally:
-            queries += 1
+            queries[-1] += 1
             spent[-1] += time.perf_counter() - start
 
-    for number in range(times + 1):
+    for _ in range(times + 1):
         spent.append(0.0)
-        queries = 0
+        queries.append(0)
         with connection.execute_wrapper(timed):
             answer = client.get(url)
         if answer.status_code != 200:
             sys.exit(f"{url} answered {answer.status_code}")
-        if number == 0:
-            spent.clear()  # the first one warms the caches
-    return {"seconds": statistics.median(spent), "queries": queries}
+    return {"seconds": statistics.median(spent[1:]), "queries": queries[-1], "most": max(queries)}
 
 
 main()

@@ -14,13 +14,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from machine import ROOT, Database, median, run, sqlite
+from figures import Budget, Figure, compared
+from machine import MANAGE, ROOT, Database, run, sqlite
+from writing import MEMORY
 
 sys.path.insert(0, str(ROOT))
 
 from tests.klaviyo.fake import FakeKlaviyo  # noqa: E402  # found by the line above
 
-Line = tuple[str, str, str, str]  # what, measured, must, goal
 PAGE_SECONDS = 0.2
 LONGER = 0.6  # of all objects are segments
 OPEN = "SELECT count(*) FROM integrations_syncjob WHERE status IN ('waiting', 'running')"
@@ -32,7 +33,7 @@ start(Channel.objects.get(slug="{slug}"), None, via=ChangeSet.Via.COMMAND)
 """
 
 
-def of_klaviyo(rounds: int, rows: int) -> Iterator[Line]:
+def of_klaviyo(rounds: int, rows: int) -> Iterator[Figure]:
     """A sync into an empty channel by the command, the same again, and one by a worker that runs; requests; memory."""
     rows = min(rows, 1_000)
     walks: list[float] = []
@@ -54,11 +55,10 @@ def of_klaviyo(rounds: int, rows: int) -> Iterator[Line]:
                 peaks.append(above_idle)
     what = f"Sync of {rows:,} at {PAGE_SECONDS * 1000:.0f} ms a page"
     for name, mine in taken.items():
-        ratios = [one / other for one, other in zip(mine, walks, strict=True)]
-        measured = f"{median(mine):.2f} s, {median(ratios):.3f} × the longer walk ({median(walks):.2f} s)"
-        yield what + name, measured, "≤ 1.15 ×", "≤ 1.05 ×"
-    yield f"{what}, requests", str(max(requests)), "≤ 102", "≤ 102"
-    yield f"{what}, memory of the worker above idle", f"{max(peaks):.0f} MB", "≤ 64 MB", "≤ 32 MB"
+        yield compared(what + name, "the longer walk", mine, walks, Budget(must=1.15, goal=1.05))
+    pages = Budget(" requests", must=102, goal=102, digits=0)
+    yield Figure(f"{what}, requests", max(requests), pages)
+    yield Figure(f"{what}, memory of the worker above idle", max(peaks), MEMORY)
 
 
 @contextmanager
@@ -76,7 +76,7 @@ def connected(fake: FakeKlaviyo) -> Database:
     """Return a fresh database, with the account connected."""
     database = sqlite()
     subprocess.run(
-        [sys.executable, str(ROOT / "manage.py"), "connect_klaviyo"],
+        [*MANAGE, "connect_klaviyo"],
         input=fake.key.encode(),
         env=database.environment | {"KLAVIYO_API_BASE_URL": fake.url},
         check=True,
@@ -87,7 +87,7 @@ def connected(fake: FakeKlaviyo) -> Database:
 
 def sync(database: Database, fake: FakeKlaviyo) -> float:
     """Sync into Email by the command; return the seconds from the job's start to its end."""
-    command = [sys.executable, str(ROOT / "manage.py"), "sync_klaviyo", "--channel", "email", "--json"]
+    command = [*MANAGE, "sync_klaviyo", "--channel", "email", "--json"]
     ran = run(command, database.environment | {"KLAVIYO_API_BASE_URL": fake.url})
     told = json.loads(ran.output)
     assert told["status"] == "done", told
@@ -97,7 +97,7 @@ def sync(database: Database, fake: FakeKlaviyo) -> float:
 def sync_by_worker(database: Database, fake: FakeKlaviyo) -> tuple[float, float]:
     """Sync into SMS, then into Meta, by one worker; return the second's seconds, and the worker's MB above idle."""
     environment = database.environment | {"KLAVIYO_API_BASE_URL": fake.url}
-    command = [sys.executable, str(ROOT / "manage.py"), "worker"]
+    command = [*MANAGE, "worker"]
     silent = subprocess.DEVNULL
     with subprocess.Popen(command, env=environment, cwd=ROOT, stdout=silent, stderr=silent) as worker:
         while database.execute("SELECT count(*) FROM jobs_workerseen") == [(0,)]:

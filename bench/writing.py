@@ -8,14 +8,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from machine import WORK, Database, Ran, import_file, median, postgresql, run, sample, sqlite
+from figures import Budget, Figure, compared
+from machine import WORK, Database, Missing, Ran, import_file, postgresql, run, sample, sqlite
 
 COLUMNS = (
     "channel_id, name, segment_id, link, active, source, identity_key, name_key, id_key, "
     "klaviyo_kind, created_in_id, created_line, last_change_id, updated_at"
 )
 VALUES = f"SELECT {COLUMNS} FROM segments_segment ORDER BY created_line"
-Line = tuple[str, str, str, str]  # what, measured, must, goal
+UNDO = Budget(must=0.6, goal=0.3)
+MEMORY = Budget(" MB", must=64, goal=32, digits=0)
 Times = dict[str, list[float]]  # seconds (of "peak": megabytes) by what took them, a value a round
 
 # The values of an import, kept by a process of its own: see machine.run on memory.
@@ -48,34 +50,34 @@ class Side:
     empty: Callable[[Database], Database]  # as if nothing had ever been written
     keep: Callable[[Database, Path], Ran]  # the values, for `load`
     load: Callable[[Database, Path], float]  # seconds
-    goal: str  # of the first import
-    again: tuple[str, str]  # must and goal of the second
+    first: Budget  # of the first import
+    again: Budget  # of the second
 
 
-def on_postgresql(rounds: int, rows: int) -> Iterator[Line]:
+def on_postgresql(rounds: int, rows: int) -> Iterator[Figure]:
     """1,000,000 clean rows against `psql \\copy` in the file's order."""
     if not shutil.which("psql"):
-        sys.exit("The benchmark compares with psql's \\copy, and there is no psql on this machine.")
+        raise Missing("it compares with psql's \\copy, and there is no psql on this machine")
     yield from imports(POSTGRESQL, rounds, rows)
 
 
-def on_sqlite(rounds: int, rows: int) -> Iterator[Line]:
+def on_sqlite(rounds: int, rows: int) -> Iterator[Figure]:
     """200,000 clean rows against executemany of ready values."""
     yield from imports(SQLITE, rounds, rows)
 
 
-def history_on_postgresql(rounds: int, rows: int) -> Iterator[Line]:
+def history_on_postgresql(rounds: int, rows: int) -> Iterator[Figure]:
     """Updates of 1,000,000 segments and of a tenth of them."""
     yield from history(POSTGRESQL, rounds, rows)
 
 
-def history_on_sqlite(rounds: int, rows: int) -> Iterator[Line]:
+def history_on_sqlite(rounds: int, rows: int) -> Iterator[Figure]:
     """Updates of 200,000 segments and of a tenth of them."""
     yield from history(SQLITE, rounds, rows)
 
 
-def imports(side: Side, rounds: int, rows: int) -> Iterator[Line]:
-    """The first import, the same again, its undo, memory; against the database's own load."""
+def imports(side: Side, rounds: int, rows: int) -> Iterator[Figure]:
+    """The first import against the database's own load; the same again and its undo against the import; memory."""
     path, values = sample(rows), WORK / "values"
     database = side.make()
     idle = import_file(database, sample(1))[0].peak_mb
@@ -93,13 +95,13 @@ def imports(side: Side, rounds: int, rows: int) -> Iterator[Line]:
             note(took, "again", *import_file(database, path))
             note(took, "undo", database.manage("undo_change", change_set))
     what = f"{side.name}, {rows:,} rows"
-    yield compared(what, side.peer, took["first"], took["load"], "≤ 1.75 ×", side.goal)
-    yield compared(f"{what}, again", "first import", took["again"], took["first"], *side.again)
-    yield compared(f"{what}, undo", "first import", took["undo"], took["first"], "≤ 0.6 ×", "≤ 0.3 ×")
-    yield f"{what}, memory above idle", f"{max(took['peak']) - idle:.0f} MB", "≤ 64 MB", "≤ 32 MB"
+    yield compared(f"{what}, against {side.peer}", side.peer, took["first"], took["load"], side.first)
+    yield compared(f"{what}, again, against the first", "first", took["again"], took["first"], side.again)
+    yield compared(f"{what}, its undo, against it", "import", took["undo"], took["first"], UNDO)
+    yield Figure(f"{what}, memory above idle", max(took["peak"]) - idle, MEMORY, f"idle {idle:.0f} MB")
 
 
-def history(side: Side, rounds: int, rows: int) -> Iterator[Line]:
+def history(side: Side, rounds: int, rows: int) -> Iterator[Figure]:
     """Imports that update, each segment's before and after recorded, and the undo of each; against the first import."""
     took: Times = defaultdict(list)
     database = side.make()
@@ -111,10 +113,10 @@ def history(side: Side, rounds: int, rows: int) -> Iterator[Line]:
             note(took, f"undo {every}", database.manage("undo_change", change_set))
     what = f"{side.name}, {rows:,} rows"
     for every, which in ((10, "a tenth updated"), (1, "all updated")):
-        must = "≤ 1 ×" if every > 1 else "—"
-        yield compared(f"{what}, {which}", "first import", took[f"update {every}"], took["first"], must, "—")
-        undo = f"{what}, {which}, undo"
-        yield compared(undo, "that import", took[f"undo {every}"], took[f"update {every}"], "≤ 0.6 ×", "≤ 0.3 ×")
+        update, undo = took[f"update {every}"], took[f"undo {every}"]
+        budget = Budget(must=1) if every > 1 else Budget()
+        yield compared(f"{what}, {which}, against the first import", "first", update, took["first"], budget)
+        yield compared(f"{what}, {which}, its undo, against it", "import", undo, update, UNDO)
 
 
 def note(took: Times, what: str, ran: Ran, answer: dict[str, object] | None = None) -> str:
@@ -141,14 +143,6 @@ def other_links(rows: int, every: int) -> Path:
                     row[link] = f"https://example.com/{every}/{number}"
                 writer.writerow(row)
     return path
-
-
-def compared(what: str, peer: str, mine: list[float], theirs: list[float], must: str, goal: str) -> Line:
-    """One line: the medians, and the median of the ratios round by round."""
-    ratios = sorted(one / other for one, other in zip(mine, theirs, strict=True))
-    spread = f"{ratios[0]:.2f} to {ratios[-1]:.2f}"
-    took = f"{median(mine):.1f} s, {median(ratios):.2f} × {peer} ({median(theirs):.1f} s; {spread})"
-    return what, took, must, goal
 
 
 def truncated(database: Database) -> Database:
@@ -180,8 +174,8 @@ POSTGRESQL = Side(
     truncated,
     lambda database, values: psql(database, f"\\copy ({VALUES}) TO '{values}'"),
     lambda database, values: psql(database, f"\\copy segments_segment ({COLUMNS}) FROM '{values}'").seconds,
-    "≤ 1.2 ×",
-    ("≤ 0.6 ×", "≤ 0.4 ×"),
+    Budget(must=1.75, goal=1.2),
+    Budget(must=0.6, goal=0.4),
 )
 SQLITE = Side(
     "SQLite",
@@ -190,6 +184,6 @@ SQLITE = Side(
     lambda _: sqlite(),
     lambda database, values: python(database, KEEP, values),
     lambda database, values: float(python(database, EXECUTEMANY, values).output),
-    "≤ 1.3 ×",
-    ("≤ 1.2 ×", "≤ 0.9 ×"),
+    Budget(must=1.75, goal=1.3),
+    Budget(must=1.2, goal=0.9),
 )
