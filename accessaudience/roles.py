@@ -23,10 +23,14 @@ View = Callable[..., HttpResponseBase]
 def role_of(user: AbstractBaseUser | AnonymousUser) -> str | None:
     """Return the highest role of `user`, or None for somebody without one.
 
-    A superuser is an Admin whatever the groups say. Groups are read once per user object.
+    A superuser is an Admin whatever the groups say. Groups are read once per user object, and not at all
+    where it was read together with its `known_role` ("" for none).
     """
     if not user.is_authenticated or not user.is_active:
         return None
+    known: str | None = getattr(user, "known_role", None)
+    if known is not None:
+        return known or None
     cached: str | None | bool = getattr(user, "_role", False)
     if cached is False:
         names = set(user.groups.values_list("name", flat=True))  # type: ignore[attr-defined]  # any user with groups

@@ -121,7 +121,7 @@ TEMPLATES = [
 
 AUTH_USER_MODEL = "people.Person"
 AUTHENTICATION_BACKENDS = [
-    "allauth.account.auth_backends.AuthenticationBackend",
+    "people.backends.PersonBackend",
     "people.backends.RoleBackend",
 ]
 LOGIN_URL = "/accounts/login/"

@@ -16,6 +16,7 @@ urlpatterns = [
     path("data/", include("imports.urls")),
     path("", include("integrations.urls")),
     path("", include("people.urls")),
+    path("", include("jobs.urls")),
     path("api/v1/", api.urls),
     path("admin/", admin.site.urls),
     path("health/live", health.live, name="health_live"),

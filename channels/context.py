@@ -16,12 +16,13 @@ THEMES = ("light", "dark")  # anything else follows the device
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
-    """Return `nav_channels`, `role`, `can_change` (Marketer upward), `is_admin` and `theme`."""
+    """Return `nav_channels`, `role`, `can_change` (Marketer upward), `is_admin`, `unread` (notices) and `theme`."""
     theme = request.COOKIES.get("theme", "")
     return {
         "nav_channels": Channel.objects.all(),
         "role": SimpleLazyObject(lambda: role_of(request.user) or ""),
         "can_change": SimpleLazyObject(lambda: has_role(request.user, MARKETER)),
         "is_admin": SimpleLazyObject(lambda: has_role(request.user, ADMIN)),
+        "unread": SimpleLazyObject(lambda: getattr(request.user, "unread", 0)),
         "theme": theme if theme in THEMES else "",
     }

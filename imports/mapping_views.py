@@ -24,6 +24,7 @@ from imports.preview import Preview
 from imports.progress import Progress
 from jobs.models import Status
 from jobs.quota import may_wait
+from jobs.views import seen
 from people.models import Person
 
 
@@ -35,6 +36,7 @@ def mapping(request: HttpRequest, pk: UUID) -> HttpResponse:
     if not job.is_matching:
         return _moved_on(request, job)
     if request.method != "POST":
+        seen(request, job)
         return _page(request, job, MappingForm.of_job(job, peek_at(job)))
     form = change(job, MappingForm(request.POST, peek_at(job)), cast(Person, request.user))
     job = _import(pk)

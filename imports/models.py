@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from channels.models import Channel
 from imports.fields import SEGMENT_FIELDS
-from jobs.models import Job, JobError, Status
+from jobs.models import Job, JobError, Said, Status
 from segments.activity import is_undone
 from segments.models import ChangeSet
 
@@ -196,6 +196,20 @@ class ImportJob(Job):
     def changes_on_failure(self, error: JobError) -> dict[str, Any]:
         """The line of the file, beside what every job tells."""
         return {**super().changes_on_failure(error), "error_line": error.line}
+
+    def said(self) -> Said:
+        """The file, and what became of it: 1,189 segments, 6 rows with errors."""
+        match self.status:
+            case Status.DONE:
+                totals, number = self.totals, self.imported
+                words = f" is imported: {number:,} segment{'' if number == 1 else 's'}"
+                errors = f", {totals['errors']:,} row{'' if totals['errors'] == 1 else 's'} with errors"
+                tone, after = ("a", words + errors) if totals["errors"] else ("g", words)
+            case Status.READY:
+                tone, after = "", " is checked and ready to import"
+            case _:
+                tone, after = "r", f" was not {'read' if self.goal == self.Goal.CHECK else 'imported'}: {self.message}"
+        return Said("file-import", tone, "", self.file_name, after, self.get_absolute_url())
 
 
 class ImportChannel(models.Model):

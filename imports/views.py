@@ -40,6 +40,7 @@ from imports.models import ImportJob
 from imports.progress import Progress
 from imports.uploads import UploadHandler
 from jobs.lease import request_cancel
+from jobs.views import seen
 from people.audit import Kind, record
 from people.models import Person
 
@@ -164,6 +165,7 @@ def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     job = _import(pk)
     if job.is_matching and has_role(request.user, MARKETER):
         return redirect("imports:mapping", job.pk)
+    seen(request, job)
     errors = Paginator(job.row_errors.select_related("channel"), ERRORS_A_PAGE).get_page(request.GET.get("page"))
     context = {"job": job, "progress": Progress(job), "errors": errors, "page": errors}
     return render_fragment(request, "imports/importjob_detail.html", "imports/_status.html", context)

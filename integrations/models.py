@@ -17,7 +17,7 @@ from channels.models import Channel
 from integrations.arrival import ArrivalRule, rules_of
 from integrations.klaviyo.client import SCOPES
 from integrations.secrets import Secret, decrypt, encrypt
-from jobs.models import Job, JobError, Status
+from jobs.models import Job, JobError, Said, Status
 from segments.activity import is_undone
 from segments.models import ChangeSet
 
@@ -216,6 +216,16 @@ class SyncJob(Job):
     def changes_on_failure(self, error: JobError) -> dict[str, Any]:
         """When Klaviyo answers again, beside what every job tells."""
         return {**super().changes_on_failure(error), "retry_at": getattr(error, "retry_at", None)}
+
+    def said(self) -> Said:
+        """The channel, and what came of the sync: 12 new, 3 renamed, 1 gone."""
+        what = "Preview of the Klaviyo sync of " if self.goal == self.Goal.CHECK else "Klaviyo sync of "
+        icon, tone, after = {
+            Status.DONE: ("refresh", "g", f": {self.result}"),
+            Status.READY: ("refresh", "", " is ready"),
+            Status.NEEDS_ANSWER: ("alert-circle", "a", f" stopped and asks: {self.message}"),
+        }.get(Status(self.status), ("cloud-off", "r", f" failed: {self.message}"))
+        return Said(icon, tone, what, self.channel.name, after, self.get_absolute_url())
 
 
 class SyncError(JobError):

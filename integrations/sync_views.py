@@ -22,6 +22,7 @@ from integrations.models import SyncJob
 from integrations.starting import NoAccount, start
 from jobs.lease import request_cancel
 from jobs.models import Job, Status
+from jobs.views import seen
 from people.models import Person
 from segments import changes
 from segments.change_views import was_done
@@ -44,6 +45,7 @@ def status(request: HttpRequest, slug: str) -> HttpResponse:
     context = {"channel": channel, **shown.region(channel)}
     response = render(request, "integrations/_sync.html", context)
     job = context["job"]
+    seen(request, job)
     if job is None or not job.is_open:
         response["HX-Refresh"] = "true"  # the table, its count and the button are others now
     return response
@@ -89,6 +91,7 @@ def preview(request: HttpRequest, slug: str) -> HttpResponse:
 def detail(request: HttpRequest, slug: str, pk: UUID) -> HttpResponse:
     """Show what a sync did by name, what a preview found, what is asked, or how it is getting on."""
     job = _sync(slug, pk)
+    seen(request, job)
     show = request.GET.get("show", "")
     page = Paginator(shown.lines(job, show), LINES_A_PAGE).get_page(request.GET.get("page"))
     context = {

@@ -23,6 +23,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -32,7 +33,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from accessaudience import runs
-from jobs.models import ENDED, LIVE, WRITING, Job, Lane, Status
+from jobs.models import ENDED, LIVE, WRITING, Job, Lane, Notice, Status
 from jobs.points import reach
 from jobs.ticker import Ticker
 
@@ -44,6 +45,8 @@ ATTEMPTS = 3
 MAX_BACK_OFF = timedelta(minutes=10)
 CANCELLABLE = (Status.UPLOADED, Status.WAITING, Status.CHECKING, Status.READY, Status.RUNNING, Status.NEEDS_ANSWER)
 INTERRUPTED = "interrupted"
+# What its user is told of. Not that it was cancelled: somebody did that, who saw it happen.
+TOLD = (Status.DONE, Status.FAILED, Status.READY, Status.NEEDS_ANSWER)
 RUN = runs.this()
 
 
@@ -215,11 +218,20 @@ def finish(job: Job, status: Status, **changes: Any) -> None:
         changes.setdefault("attempt", 0)  # the next goal has its own
     with transaction.atomic(savepoint=False):
         Lane.objects.filter(token=lease.token).delete()
+        if status in TOLD:
+            Notice.tell(_as_it_will_be(job, changes))
         if not lease._row.update(**changes):
             raise LeaseLost
     for field, value in changes.items():
         setattr(job, field, value)
     reach("job:finished")
+
+
+def _as_it_will_be(job: Job, changes: dict[str, Any]) -> Job:
+    ended = copy(job)
+    for field, value in changes.items():
+        setattr(ended, field, value)
+    return ended
 
 
 def give_back(job: Job, *, counted: bool, wait: timedelta = timedelta(0)) -> None:
@@ -313,6 +325,8 @@ def _reap(job: Job) -> bool:
         won = rows.update(lease_token=None, heartbeat_at=None, step="", progress=0, total=0, **changes)
         if won and job.lease_token:
             Lane.objects.filter(token=job.lease_token).delete()
+        if won and changes["status"] == Status.FAILED:
+            Notice.tell(_as_it_will_be(job, changes))
     if won:
         log.warning("%s %s has lost its worker in attempt %s", job._meta.model_name, job.pk, job.attempt)
         job.refresh_from_db()

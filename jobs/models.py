@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from django.conf import settings
 from django.db import models
@@ -52,6 +52,20 @@ class JobError(Exception):
         self.code = code
         self.message = message
         self.line = line
+
+
+class Said(NamedTuple):
+    """How a job ended, as its user is told: `about` stands out between the words around it.
+
+    `tone` is that of the design's results (g, a, r; "" for none), `path` the page that tells more.
+    """
+
+    icon: str
+    tone: str
+    before: str
+    about: str
+    after: str
+    path: str
 
 
 class Job(models.Model):
@@ -129,6 +143,10 @@ class Job(models.Model):
     def changes_on_failure(self, error: JobError) -> dict[str, Any]:
         """Return the fields that tell of `error`; a kind may add its own."""
         return {"code": error.code, "message": error.message}
+
+    def said(self) -> Said | None:
+        """Return how it ended, or why it needs its user, in words; None if that is nothing to tell."""
+        return None
 
     def transition(self, to: Status, *, of: tuple[Status, ...], given: models.Q | None = None, **changes: Any) -> bool:
         """Set the status to `to`, and `changes`, if it is still one of `of`; False if somebody was first.
@@ -212,6 +230,73 @@ class Origin(models.Model):
         """Forget those that no log is kept for any more."""
         old = cls.objects.filter(noted_at__lt=timezone.now() - cls.KEPT)
         if old.exists():  # or SQLite's write lock would be waited for in vain
+            old.delete()
+
+
+class NoticeQuerySet(models.QuerySet["Notice"]):
+    """What a person is told of their jobs."""
+
+    def of(self, user: Any) -> "NoticeQuerySet":
+        """Those of `user`, newest first."""
+        return self.filter(user=user).order_by("-at", "job")
+
+    def unread(self) -> "NoticeQuerySet":
+        """Those that nobody has seen yet."""
+        return self.filter(seen_at=None)
+
+    def read(self) -> int:
+        """Note that these are seen; return how many were not before."""
+        unread = self.unread()
+        if not unread.exists():  # or SQLite's write lock would be waited for in vain
+            return 0
+        return unread.update(seen_at=timezone.now())
+
+
+class Notice(models.Model):
+    """How a job ended, told to its user until they have seen it: the bell. One a job.
+
+    Its words are those of the moment: what is done to the same segments later does not change them.
+    """
+
+    KEPT: ClassVar = timedelta(days=30)
+
+    job = models.UUIDField(primary_key=True)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, db_index=False, related_name="notices")
+    at = models.DateTimeField(default=timezone.now)
+    seen_at = models.DateTimeField(null=True)
+    icon = models.CharField(max_length=30)
+    tone = models.CharField(max_length=1, blank=True)
+    before = models.CharField(max_length=100, blank=True)
+    about = models.CharField(max_length=320)
+    after = models.TextField(blank=True)
+    path = models.CharField(max_length=200)
+
+    objects = NoticeQuerySet.as_manager()
+
+    class Meta:
+        indexes = (
+            models.Index(fields=("user", "-at"), name="jobs_notices_newest"),  # the bell, opened
+            # Its number, on every page: of the few that are unread.
+            models.Index(fields=("user",), name="jobs_notices_unread", condition=models.Q(seen_at=None)),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.before}{self.about}{self.after}"
+
+    @classmethod
+    def tell(cls, job: Job) -> None:
+        """Tell the user of `job`, if it has one, how it ended: unread, even if they had read of it before."""
+        said = job.said()
+        if job.user_id and said:
+            row = cls(job=job.pk, user_id=job.user_id, **said._asdict())
+            fields = ["user", "at", "seen_at", *Said._fields]
+            cls.objects.bulk_create([row], update_conflicts=True, unique_fields=["job"], update_fields=fields)
+
+    @classmethod
+    def forget_old(cls) -> None:
+        """Forget those that are old, read or not."""
+        old = cls.objects.filter(at__lt=timezone.now() - cls.KEPT)
+        if old.exists():  # as above
             old.delete()
 
 

@@ -14,7 +14,7 @@ from django.utils.module_loading import import_string
 
 from accessaudience import runs
 from jobs.lease import Reaper, claim, give_back_of_dead, kinds
-from jobs.models import Origin
+from jobs.models import Notice, Origin
 from jobs.presence import present
 from jobs.runner import perform
 
@@ -115,6 +115,7 @@ def _use_idle_time() -> bool:
 def _keep_up() -> None:
     """Call the upkeep of each kind of job; what storage refuses is tried again next time."""
     Origin.forget_old()
+    Notice.forget_old()
     for kind in kinds():
         if kind.upkeep:
             try:

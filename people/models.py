@@ -10,12 +10,13 @@ from typing import Any, ClassVar, NoReturn
 
 from django.contrib.auth.models import AbstractUser, Group, UserManager
 from django.db import models, transaction
-from django.db.models import F
-from django.db.models.functions import Lower
+from django.db.models import Case, Count, Exists, F, OuterRef, Subquery, Value, When
+from django.db.models.functions import Coalesce, Lower
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from accessaudience.roles import ADMIN, ROLES
+from jobs.models import Notice
 
 
 class LastAdmin(Exception):  # noqa: N818  # a state of the workspace, not a fault
@@ -36,6 +37,16 @@ class PersonManager(UserManager["Person"]):
     def admins(self) -> models.QuerySet["Person"]:
         """Return whoever may do everything and can sign in."""
         return self.filter(models.Q(groups__name=ADMIN) | models.Q(is_superuser=True), is_active=True).distinct()
+
+    def for_request(self) -> models.QuerySet["Person"]:
+        """Each with the `known_role` that role_of() asks for, and how many notices are `unread`: all in one query."""
+        groups = Group.objects.filter(user=OuterRef("pk"))
+        roles = [When(Exists(groups.filter(name=role)), then=Value(role)) for role in reversed(ROLES)]
+        unread = Notice.objects.unread().filter(user=OuterRef("pk")).order_by().values("user")
+        return self.annotate(
+            known_role=Case(When(is_superuser=True, then=Value(ADMIN)), *roles, default=Value("")),
+            unread=Coalesce(Subquery(unread.annotate(n=Count("pk")).values("n")), 0),
+        )
 
     def keep_an_admin(self, without: "Person") -> None:
         """Raise LastAdmin if `without` is the only admin; until this transaction ends, nobody else asks this.

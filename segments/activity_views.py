@@ -18,6 +18,7 @@ from accessaudience.htmx import render_fragment, wants_fragment
 from accessaudience.roles import ADMIN, VIEWER, role_required
 from jobs.models import ENDED, Status
 from jobs.presence import worker_missing
+from jobs.views import seen
 from people.audit import Kind, record
 from people.models import Person
 from segments import undoing
@@ -73,7 +74,7 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
         "show": show,
         "names": names(change_set, show, asked.get("after") or 0),
         "after": asked.get("after"),
-        **_job_context(change_set),
+        **_job_context(request, change_set),
     }
     return render(request, "segments/change_set_detail.html", context)
 
@@ -85,15 +86,16 @@ def being_undone(request: HttpRequest, pk: int) -> HttpResponse:
     change_set = get_object_or_404(ChangeSet, pk=pk)
     if not wants_fragment(request):
         return redirect("segments:change", pk)
-    context = _job_context(change_set)
+    context = _job_context(request, change_set)
     response = render(request, "segments/_undo_job.html", {"change_set": change_set, **context})
     if not context["job"] or context["job"].status in ENDED:
         response["HX-Refresh"] = "true"  # all of the page tells of it now
     return response
 
 
-def _job_context(change_set: ChangeSet) -> dict[str, Any]:
+def _job_context(request: HttpRequest, change_set: ChangeSet) -> dict[str, Any]:
     """The undo that a worker does, or did; and whether one waits for a worker that is not there."""
     job = undoing.latest(change_set)
+    seen(request, job)
     waits = job is not None and job.status == Status.WAITING and timezone.now() - job.created_at > PATIENCE
     return {"job": job, "is_over": job is not None and job.status in ENDED, "no_worker": waits and worker_missing()}

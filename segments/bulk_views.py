@@ -19,6 +19,7 @@ from accessaudience.roles import MARKETER, VIEWER, role_required
 from channels.models import Channel
 from jobs.models import Status
 from jobs.presence import worker_missing
+from jobs.views import seen
 from segments import bulk, changes
 from segments.activity_views import PATIENCE
 from segments.bulk_forms import BulkForm
@@ -112,6 +113,7 @@ def outlook(form: BulkForm) -> dict[str, Any]:
 def job(request: HttpRequest, slug: str, pk: UUID) -> HttpResponse:
     """Show how far an action on very many segments is; the part of it that htmx asks for each second."""
     found = get_object_or_404(BulkJob.objects.select_related("channel", "change_set"), channel__slug=slug, pk=pk)
+    seen(request, found)
     waits = found.status == Status.WAITING and timezone.now() - found.created_at > PATIENCE
     context = {"job": found, "channel": found.channel, "no_worker": waits and worker_missing()}
     return render_fragment(request, "segments/bulkjob_detail.html", "segments/_bulk_job.html", context)

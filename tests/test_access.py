@@ -144,6 +144,8 @@ EXPECTED = {
     "people:revoke_token": posts(ANY_ROLE, "session_of_nobody", sent=404),
     "people:time_zone": posts(ANY_ROLE, sent=302, time_zone="Europe/Berlin"),
     "people:theme": posts(ANY_ROLE, sent=302, theme="dark"),
+    "jobs:notices": reads(VIEWER),
+    "jobs:read": posts(VIEWER, sent=302),
     "api:segments": Entry(EVERYBODY, {"GET": 401}, ("slug",)),  # a session does not let in, a token does
     "api:openapi-json": reads(EVERYBODY),
     "api:api-root": Entry(EVERYBODY, dict.fromkeys(METHODS, 404)),

@@ -3,12 +3,14 @@
 import gzip
 import re
 from collections.abc import Callable
+from uuid import uuid4
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, Response, expect
 from pytest_django.live_server_helper import LiveServer
 
 from channels.models import Channel
+from jobs.models import Notice
 from people.models import Person
 from segments import changes
 from segments.models import Segment
@@ -134,3 +136,31 @@ def test_a_first_visit_weighs_no_more_than_promised(page: Page, decaf: Segment) 
     page.goto("/channels/email/segments/", wait_until="networkidle")
     weights = {r.url: len(r.body() if r.url.endswith(".woff2") else gzip.compress(r.body())) for r in responses}
     assert sum(weights.values()) <= 120_000, weights
+
+
+def test_the_bell_tells_what_ended_elsewhere(page: Page, phone: Page, plain_page: Page, marketer: Person) -> None:
+    Notice.objects.bulk_create(
+        Notice(job=uuid4(), user=marketer, icon="file-import", about=f"{each}.csv", path="/data/imports/")
+        for each in ("shop", "texts")
+    )
+    page.goto("/")
+    bell = page.get_by_role("button", name="Notifications")
+    expect(bell).to_have_accessible_name("Notifications, 2 unread")
+    bell.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name="shop.csv (unread)")).to_be_visible()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Mark all as read")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(bell).to_have_accessible_name("Notifications")
+    for other in (phone, plain_page):
+        Notice.objects.update(seen_at=None)
+        other.goto("/")
+        if other is phone:
+            other.get_by_role("link", name="Notifications, 2 unread").click()
+        else:
+            other.get_by_role("button", name="Notifications, 2 unread").click()
+            other.get_by_role("link", name="See all notifications").click()
+        other.get_by_role("button", name="Mark all as read").click()
+        expect(other.get_by_role("link", name="shop.csv")).to_be_visible()
+        expect(other.get_by_text("(unread)")).to_have_count(0)

@@ -307,6 +307,7 @@ def at(*paths: str) -> Callable[[Workspace], list[str]]:
 LIST = "/channels/email/segments/"
 PAGES: dict[str, Callable[[Workspace], list[str]]] = {
     "overview": at("/"),
+    "jobs:notices": at("/notifications/"),
     "people:list": at("/people/", "/people/?show=invited"),
     "people:deactivate": of_colleague("people:deactivate"),
     "people:turn_off_two_factor": of_colleague("people:turn_off_two_factor"),
@@ -349,6 +350,7 @@ STRANGERS = {
     "no such page": ["/nowhere/"],
 }
 NO_PAGE = {  # answers no GET, or not with a page
+    "jobs:read",
     "account_logout",
     "mfa_authenticate",  # the pages of a second proof are used, and checked, in test_accounts.py
     "mfa_reauthenticate",

@@ -1,0 +1,53 @@
+"""The bell: what a person is told of their own jobs, as a menu, as a page, and taken as read.
+
+Goes in: requests. Comes out: the page, or the menu of it that htmx asks for when the bell is opened. A notice is read
+once the page that it leads to was seen: that page calls `seen()`. Must not know: what jobs do.
+"""
+
+from contextlib import suppress
+from typing import Any
+
+from django.db import OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_POST, require_safe
+
+from accessaudience.htmx import render_fragment, wants_fragment
+from accessaudience.roles import VIEWER, role_required
+from jobs.models import Job, Notice
+
+IN_MENU = 6
+ON_PAGE = 50
+
+
+@require_safe
+@role_required(VIEWER)
+def notices(request: HttpRequest) -> HttpResponse:
+    """Show what became of one's jobs lately, newest first."""
+    return _shown(request)
+
+
+@require_POST
+@role_required(VIEWER)
+def read(request: HttpRequest) -> HttpResponse:
+    """Take all of them as read."""
+    _read(request, Notice.objects.of(request.user))
+    return _shown(request) if wants_fragment(request) else redirect("jobs:notices")
+
+
+def seen(request: HttpRequest, job: Job | None) -> None:
+    """Take what is told of `job` as read, if the person whose it is looks at its page now."""
+    person: Any = request.user
+    if job and job.user_id == person.pk:
+        _read(request, Notice.objects.of(person).filter(job=job.pk))
+
+
+def _read(request: HttpRequest, some: Any) -> None:
+    person: Any = request.user
+    with suppress(OperationalError):  # on SQLite an import is being written: it stays unread until the next look
+        person.unread = max(0, getattr(person, "unread", 0) - some.read())
+
+
+def _shown(request: HttpRequest) -> HttpResponse:
+    found = Notice.objects.of(request.user)[: IN_MENU if wants_fragment(request) else ON_PAGE]
+    return render_fragment(request, "jobs/notice_list.html", "jobs/_bell_menu.html", {"notices": list(found)})
