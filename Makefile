@@ -4,6 +4,8 @@ PYTHON ?= python3
 ROW ?=
 ROUNDS ?= 5
 QUICK ?=
+USERS ?= 50
+DURATION ?= 300
 OUT ?= shots
 LOCK_OPTIONS ?=
 
@@ -12,7 +14,7 @@ LOCK := $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --gener
 	--no-emit-find-links $(LOCK_OPTIONS)
 export UV_CUSTOM_COMPILE_COMMAND := make lock
 
-.PHONY: help run demo test lint corpus e2e axe faults shots bench lock icons tabler installed installed-to-test
+.PHONY: help run demo test lint corpus e2e axe faults shots bench load lock icons tabler installed installed-to-test
 
 help:  ## name the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*##/\1\t/p' Makefile | expand -t 12
@@ -46,6 +48,9 @@ shots: installed-to-test  ## take a picture of every page into OUT=folder
 
 bench: installed-to-test  ## measure what is promised and write it down (ROW= one row, ROUNDS= fewer, QUICK=1 only sees that it runs)
 	@$(VENV)/python bench/run.py $(if $(QUICK),--quick,--write) --rounds $(ROUNDS) $(ROW)
+
+load: installed-to-test  ## let 50 people browse, edit and upload at once (USERS=, DURATION= seconds, QUICK=1 only sees that it runs)
+	@$(VENV)/python bench/load.py $(if $(QUICK),--quick,--write --users $(USERS) --duration $(DURATION))
 
 lock: installed-to-test  ## pin requirements.txt anew (LOCK_OPTIONS=--upgrade takes newer releases)
 	sed '/^# To test/,$$d' requirements.txt | $(LOCK) - --output-file requirements.lock
