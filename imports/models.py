@@ -32,10 +32,9 @@ class ImportJobQuerySet(models.QuerySet["ImportJob"]):
     """Imports, with what the pages show of them."""
 
     def for_list(self) -> "ImportJobQuerySet":
-        """Each with its user, its counts per channel, and whether it is `undone`, in three queries for any number."""
-        return (
-            self.select_related("user", "change_set").prefetch_related("targets__channel").annotate(undone=self._undo())
-        )
+        """Each with its user, its counts per channel, and whether it is `undone`, in two queries for any number."""
+        targets = models.Prefetch("targets", ImportChannel.objects.select_related("channel"))
+        return self.select_related("user", "change_set").prefetch_related(targets).annotate(undone=self._undo())
 
     def undone(self) -> "ImportJobQuerySet":
         """Those that have been taken back."""

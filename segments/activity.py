@@ -71,9 +71,9 @@ def _told(some: ChangeSets) -> list[Any]:
     return list(for_pages(ChangeSet.objects.filter(pk__in=some.values("pk"))).order_by("-pk"))
 
 
-def deed_of(change_set: ChangeSet) -> Deed:
-    """Return one change set as the pages tell of it."""
-    return _deeds(list(for_pages(ChangeSet.objects.filter(pk=change_set.pk))))[0]
+def deed_of(pk: int) -> Deed | None:
+    """Return one change set as the pages tell of it, if there is one of that number."""
+    return next(iter(_deeds(list(for_pages(ChangeSet.objects.filter(pk=pk))))), None)
 
 
 def is_undone(depth: int = DEPTH) -> Exists:

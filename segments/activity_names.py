@@ -58,12 +58,13 @@ def _created(change_set: ChangeSet, last: int, count: int) -> list[Row]:
     deletions = Change.objects.filter(segment__gte=keys.start, segment__lt=keys.stop, kind=Change.Kind.DELETE)
     deleted = deletions.filter(created_in_id=change_set.pk).order_by("segment").values_list("segment", flat=True)
     wanted = sorted({*alive, *deleted.distinct()[:count]})[:count]
-    first = _first_changes(wanted)
+    untouched = {pk for pk, segment in alive.items() if segment.last_change_id == change_set.pk}
+    first = _first_changes([pk for pk in wanted if pk not in untouched])
     return [_created_row(alive[pk], first.get(pk)) if pk in alive else _gone_row(first[pk]) for pk in wanted]
 
 
 def _first_changes(segments: list[int]) -> dict[int, Change]:
-    """The oldest change of each: what it found is what the segment was created with."""
+    """The oldest change of each: what it found is what the segment was created with. No query for none."""
     oldest = Change.objects.filter(segment__in=segments).order_by().values("segment").annotate(first=Min("id"))
     found = Change.objects.filter(pk__in=oldest.values("first")).select_related("channel")
     return {change.segment: change for change in found}

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 from django.db.models import Exists, OuterRef
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
@@ -62,13 +62,15 @@ def export(request: HttpRequest) -> HttpResponseBase:
 @role_required(VIEWER)
 def change(request: HttpRequest, pk: int) -> HttpResponse:
     """Show what one change set did: how much in each channel, and to which segments."""
-    change_set = get_object_or_404(ChangeSet, pk=pk)
-    deed = deed_of(change_set)
+    deed = deed_of(pk)
+    if deed is None:
+        raise Http404
+    change_set = deed.change_set
     asked = NamesForm(request.GET)
     show = asked.get("show") or (CREATED if deed.created else CHANGED)
     context: dict[str, Any] = {
         "deed": deed,
-        "change_set": deed.change_set,
+        "change_set": change_set,
         "undos": change_set.undone_by.select_related("user"),
         "counts": {CREATED: deed.created, CHANGED: deed.segments - deed.created},
         "show": show,

@@ -317,5 +317,5 @@ def test_page_takes_the_same_queries_for_any_number_of_errors(
     )
     as_marketer.get(url(made[0]))
     for each in made:
-        with django_assert_max_num_queries(9):
+        with django_assert_max_num_queries(8):
             as_marketer.get(url(each))

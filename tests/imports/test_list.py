@@ -146,9 +146,9 @@ def test_list_takes_the_same_queries_for_any_number_of_imports(
 ) -> None:
     job("first.csv", created=1)
     as_viewer.get(LIST)
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(8):
         as_viewer.get(LIST)
     for number in range(30):
         job(f"{number}.csv", created=1)
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(8):
         as_viewer.get(LIST)
