@@ -1,6 +1,6 @@
 """Run the tests on every database and in a browser, finding or installing both. `make test` and its parts call it.
 
-    python bin/test.py [all | corpus | e2e | axe | shots | faults] [--out FOLDER]
+    python bin/test.py [all | corpus | e2e | axe | shots | guide | faults] [--out FOLDER]
 
 What could not be run for lack of a database or a browser is named on a line of its own, and the status is then not
 zero, unless ALLOW_MISSING=1.
@@ -231,24 +231,24 @@ def test_faults(suite: Suite) -> None:
             print(f"{fault[:110]:110} | {database:10} | {outcome}")
 
 
-def take_shots(suite: Suite, folder: str) -> None:
-    """A picture of every page."""
+def take_shots(suite: Suite, folder: str, of: str) -> None:
+    """Pictures: `shots` of every page, `guide` of those that docs/ shows."""
     with suite.needing("the pictures"):
-        path = str(Path(folder).absolute())
-        suite.run(
-            "shots", [f"{BROWSER_TESTS}/shots.py", "-q"], DATABASE_URL=on_sqlite(), CHROMIUM=browser(), SHOTS=path
-        )
+        given = {"DATABASE_URL": on_sqlite(), "CHROMIUM": browser(), "SHOTS": str(Path(folder).absolute())}
+        suite.run("pictures", [f"{BROWSER_TESTS}/{of}.py", "-q", "-n", PROCESSES], **given)
 
 
 def main() -> int:
     """Run the part that was asked for."""
     parser = argparse.ArgumentParser(description="Run the tests on every database and in a browser.")
-    parser.add_argument("part", nargs="?", default="all", choices=["all", "corpus", "e2e", "axe", "shots", "faults"])
+    parser.add_argument(
+        "part", nargs="?", default="all", choices=["all", "corpus", "e2e", "axe", "shots", "guide", "faults"]
+    )
     parser.add_argument("--out", default="shots", metavar="FOLDER", help="where the pictures go")
     options = parser.parse_args()
     suite = Suite()
-    if options.part == "shots":
-        take_shots(suite, options.out)
+    if options.part in ("shots", "guide"):
+        take_shots(suite, options.out, options.part)
     else:
         parts = {"all": test_all, "corpus": test_corpus, "e2e": test_e2e, "axe": test_axe, "faults": test_faults}
         parts[options.part](suite)
