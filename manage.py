@@ -12,9 +12,11 @@ def main() -> None:
     from django.core.management import execute_from_command_line
     from django.db import OperationalError, ProgrammingError
 
+    from accessaudience.errors import FileStoreError
+
     try:
         execute_from_command_line(sys.argv)
-    except ImproperlyConfigured as error:
+    except (ImproperlyConfigured, FileStoreError) as error:
         sys.exit(str(error))
     except (OperationalError, ProgrammingError) as error:
         if "no such" not in str(error) and "does not exist" not in str(error):

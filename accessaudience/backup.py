@@ -24,6 +24,8 @@ from typing import Any
 from django.conf import settings
 from django.db.migrations.loader import MigrationLoader
 
+from accessaudience.bucketurl import bucket_in_use
+
 FORMAT = 1
 ABOUT, DATABASE, UPLOADS = "backup.json", "database.sqlite3", "uploads"
 LOCK_WAIT = 20  # seconds, as in settings
@@ -223,7 +225,7 @@ def _refuse_postgresql() -> None:
             "The data is in PostgreSQL, which has its own tools. To back up: "
             'pg_dump --format=custom --file=FILE "$DATABASE_URL"; to restore: '
             'pg_restore --clean --if-exists --no-owner --dbname="$DATABASE_URL" FILE. '
-            f"Copy the uploads too: {settings.UPLOADS_DIR}. docs/backups.md says more."
+            f"Copy the uploads too: {bucket_in_use() or settings.UPLOADS_DIR}. docs/backups.md says more."
         )
 
 

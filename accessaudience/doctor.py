@@ -22,6 +22,8 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 from django.utils.timesince import timesince
 
+from accessaudience.bucketurl import bucket_in_use
+from accessaudience.errors import FileStoreError
 from integrations.accounts import open_account
 from integrations.klaviyo.client import KlaviyoError
 from integrations.models import KlaviyoAccount
@@ -37,6 +39,7 @@ LONG_WAIT = timedelta(minutes=10)
 KLAVIYO_PATIENCE = 20.0  # seconds, for all accounts together
 NOBODYS_KEY = Secret("pk_nobody")  # refused by Klaviyo, which is an answer
 OF_THIS_MACHINE = ("localhost", "127.0.0.1", "[::1]")
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 CONSOLE = "django.core.mail.backends.console.EmailBackend"
 
 
@@ -112,8 +115,13 @@ def _settings_that_do_not_fit() -> Findings:
     if public and settings.EMAIL_BACKEND == CONSOLE:
         told = "Mail is written to the console: no invitation and no link for a new password arrives."
         yield Finding("settings", WARNING, told, "Set EMAIL_URL to your mail server, and EMAIL_FROM.")
+    store = urlsplit(bucket_in_use().rpartition(" ")[2])
+    if store.scheme == "http" and store.hostname not in LOOPBACK:
+        told = f"The store at {store.hostname} (STORAGE_URL) is reached without HTTPS."
+        do = "Let its endpoint begin with https://, unless nobody else is in the network between here and there."
+        yield Finding("settings", WARNING, told, do)
     address = urlsplit(settings.KLAVIYO_API_BASE_URL)
-    if address.scheme != "https" and address.hostname not in ("localhost", "127.0.0.1", "::1"):
+    if address.scheme != "https" and address.hostname not in LOOPBACK:
         told = "KLAVIYO_API_BASE_URL is not HTTPS: Klaviyo keys can be read on their way."
         yield Finding("settings", WRONG, told, "Remove it, or let it begin with https://.")
 
@@ -126,15 +134,18 @@ def of_storage() -> Findings:
         with default_storage.open(name) as file:
             same = file.read() == text
         default_storage.delete(name)
+    except FileStoreError as error:
+        yield Finding("storage", WRONG, f"Uploads cannot be kept in {_place()}: {error.strerror}.", error.do)
+        return
     except OSError as error:
-        told = f"Uploads cannot be kept in {settings.UPLOADS_DIR}: {error.strerror or error}."
+        told = f"Uploads cannot be kept in {_place()}: {error.strerror or error}."
         yield Finding(
             "storage", WRONG, told, "Give the user of this process the folder DATA_DIR, to read and to write."
         )
         return
     if not same:
-        told = f"What is written to {settings.UPLOADS_DIR} is not what is read there."
-        yield Finding("storage", WRONG, told, "Look at the disk, and at what is mounted there.")
+        told = f"What is written to {_place()} is not what is read there."
+        yield Finding("storage", WRONG, told, "Look at the disk or the store, and at what is mounted there.")
     free = min(shutil.disk_usage(folder).free for folder in _folders())
     told = f"{free / 1024**3:,.1f} GiB are free in {settings.DATA_DIR}."
     if free < settings.IMPORT_MAX_BYTES:
@@ -142,7 +153,12 @@ def of_storage() -> Findings:
     elif free < LITTLE_SPACE:
         yield Finding("storage", WARNING, told, "Make room, or set UPLOAD_RETENTION_DAYS lower.")
     else:
-        yield Finding("storage", OK, f"Uploads can be written and read; {told}")
+        where = f" in {_place()}." if bucket_in_use() else ";"
+        yield Finding("storage", OK, f"Uploads can be written and read{where} {told}")
+
+
+def _place() -> str:
+    return bucket_in_use() or str(settings.UPLOADS_DIR)
 
 
 def _folders() -> list[Path]:

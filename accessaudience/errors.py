@@ -4,6 +4,8 @@ Goes in: a request that could not be answered. Comes out: a page that says what 
 was not changed and what to do. Must not know: any app of the project.
 """
 
+import errno
+import logging
 from collections.abc import Callable, ItemsView
 from types import FrameType
 from typing import Any
@@ -12,6 +14,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.template.loader import render_to_string
 from django.utils.cache import patch_vary_headers
 from django.views.debug import SafeExceptionReporterFilter
+
+log = logging.getLogger(__name__)
 
 
 def error_page(request: HttpRequest, status: int, template: str = "", message: str = "") -> HttpResponse:
@@ -57,8 +61,19 @@ class TooMuch(Exception):
         self.retry_after = retry_after
 
 
-class TooMuchIsTold:
-    """Middleware: answer TooMuch with the page of 429."""
+class FileStoreError(OSError):
+    """The store of files does not answer, or refuses: why (as `strerror`, said of it), and what to do (`do`)."""
+
+    def __init__(self, why: str, do: str) -> None:
+        super().__init__(errno.EIO, why)
+        self.do = do
+
+    def __str__(self) -> str:
+        return f"The store of files cannot be used: {self.strerror}. {self.do}"
+
+
+class RefusalsAreTold:
+    """Middleware: answer TooMuch with the page of 429, FileStoreError with that of 503."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -69,11 +84,14 @@ class TooMuchIsTold:
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """Return the page, or None for any other exception."""
-        if not isinstance(error, TooMuch):
-            return None
-        response = error_page(request, 429, message=error.message)
-        response["Retry-After"] = str(error.retry_after)
-        return response
+        if isinstance(error, TooMuch):
+            response = error_page(request, 429, message=error.message)
+            response["Retry-After"] = str(error.retry_after)
+            return response
+        if isinstance(error, FileStoreError):
+            log.error("%s", error)
+            return error_page(request, 503)
+        return None
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

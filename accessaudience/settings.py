@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from django.core.exceptions import ImproperlyConfigured
 
 from accessaudience import logs, secrets
+from accessaudience.bucketurl import bucket_options
 from accessaudience.environment import Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -99,7 +100,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "accessaudience.errors.TooMuchIsTold",
+    "accessaudience.errors.RefusalsAreTold",
 ]
 ROOT_URLCONF = "accessaudience.urls"
 WSGI_APPLICATION = "accessaudience.wsgi.application"
@@ -201,8 +202,11 @@ UPLOADS_DIR = DATA_DIR / "uploads"
 FILE_UPLOAD_TEMP_DIR = DATA_DIR / "incoming"  # beside it, so that to store an upload is to rename it
 FILE_UPLOAD_TEMP_DIR.mkdir(mode=0o700, exist_ok=True)
 _private = {"location": UPLOADS_DIR, "file_permissions_mode": 0o600, "directory_permissions_mode": 0o700}
+_bucket = bucket_options(env.text("STORAGE_URL"))
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": _private},
+    "default": {"BACKEND": "accessaudience.objectstore.Bucket", "OPTIONS": _bucket}
+    if _bucket
+    else {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": _private},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 

@@ -45,7 +45,8 @@ FILTERS: list[dict[str, object]] = [
     {"path": f"detect_secrets.filters.{name}"}
     for name in ("allowlist.is_line_allowlisted", "heuristic.is_sequential_string", "heuristic.is_templated_secret")
 ]
-FILTERS.append({"path": "detect_secrets.filters.regex.should_exclude_secret", "pattern": ["^password$"]})  # examples
+EXAMPLES = {"path": "detect_secrets.filters.regex.should_exclude_secret", "pattern": ["^(password|secret)$"]}
+FILTERS.append(EXAMPLES)
 NOT_OURS = ("static/vendor/", "static/img/")
 MADE_UP = ("tests/", "bench/")  # of keys that open nothing: what is guessed from how random it looks is not looked for
 

@@ -77,10 +77,12 @@ def _remove_broken_off(before: datetime) -> None:
 
 def _folders() -> list[UUID]:
     """Return the imports that have a folder in storage; others' folders are not ours to touch."""
-    if not default_storage.exists(FOLDER):
+    try:
+        names = default_storage.listdir(FOLDER)[0]
+    except FileNotFoundError:
         return []
     found = []
-    for name in default_storage.listdir(FOLDER)[0]:
+    for name in names:
         try:
             found.append(UUID(name))
         except ValueError:

@@ -1,12 +1,13 @@
 """The files of one import in storage: `imports/<its uuid>/…`.
 
 Goes in: a job and the name of one of its files. Comes out: bytes. Works with any storage of
-Django's, whose files are written once and read. Must not know: what is in them.
+Django's, whose files are written once and read: folders may be no more than how names begin, and nobody
+may ask whether a name is free. Must not know: what is in them.
 """
 
 from contextlib import suppress
 from typing import IO, BinaryIO, cast
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.core.files import File
 from django.core.files.storage import default_storage
@@ -17,6 +18,11 @@ from imports.models import ImportJob
 def name_of(job: ImportJob, name: str) -> str:
     """Return where the job's file `name` is stored: each attempt that ended well has written files of its own."""
     return f"imports/{job.pk}/{job.files}{name}"
+
+
+def place_for_upload(job: UUID) -> str:
+    """Return a name for an upload that nobody else stores under: of the same form, twenty may come at once."""
+    return f"imports/{job}/upload-{uuid4().hex}"
 
 
 def open_stored(name: str) -> BinaryIO:
@@ -39,7 +45,10 @@ def remove(job: ImportJob, name: str) -> None:
 def files_of(job: UUID) -> list[str]:
     """Return the names of all that is stored of an import."""
     folder = f"imports/{job}"
-    return [f"{folder}/{name}" for name in default_storage.listdir(folder)[1]] if default_storage.exists(folder) else []
+    try:
+        return [f"{folder}/{name}" for name in default_storage.listdir(folder)[1]]
+    except FileNotFoundError:
+        return []
 
 
 def remove_all(job: UUID) -> None:

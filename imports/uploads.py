@@ -22,6 +22,7 @@ from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import TemporaryUploadedFile, UploadedFile
 from django.core.files.uploadhandler import SkipFile, TemporaryFileUploadHandler
 
+from imports import stored
 from imports.filetypes import ASK, SAVE_AS, UNPACK, refuse_other_kinds
 from imports.unreadable import UnreadableFile
 
@@ -99,13 +100,12 @@ def keep(job: UUID, upload: "UploadedFile[Any]") -> Kept:
 
     Raises OSError where storage has no room, or does not answer; nothing of the file is kept then.
     """
-    place = f"imports/{job}/upload"
+    place = stored.place_for_upload(job)
     try:
         name = default_storage.save(place, upload)
     except OSError:
         with suppress(OSError):
-            if default_storage.size(place) != upload.size:  # else the same form's other sender has stored it
-                default_storage.delete(place)
+            default_storage.delete(place)
         raise
     return Kept(job, name, upload.size or 0, upload.sha256)  # type: ignore[attr-defined]  # set by UploadHandler
 
@@ -114,7 +114,7 @@ def keep_apart(kept: Kept) -> Kept:
     """Store a kept file anew, for an import of its own."""
     job = uuid4()
     with default_storage.open(kept.name) as file:
-        name = default_storage.save(f"imports/{job}/upload", file)
+        name = default_storage.save(stored.place_for_upload(job), file)
     forget(kept)
     return kept._replace(job=job, name=name)
 

@@ -28,7 +28,7 @@ from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accessaudience.bodies import takes_files
-from accessaudience.errors import TooMuch, too_large, too_slow
+from accessaudience.errors import FileStoreError, TooMuch, too_large, too_slow
 from accessaudience.htmx import render_fragment
 from accessaudience.roles import MARKETER, VIEWER, has_role, role_required
 from channels.models import Channel
@@ -46,8 +46,12 @@ from people.models import Person
 
 log = logging.getLogger(__name__)
 
-NOT_STORED = (
+DISK_FULL = (
     "Nothing of the file was kept: the server's disk may be full. Try again later, or ask an admin to make room."
+)
+STORE_AWAY = (
+    "Nothing of the file was kept: the store of files does not answer, or takes none. Try again later, or ask an admin "
+    "to look at it."
 )
 RECENT = 4
 IMPORTS_A_PAGE = 50
@@ -116,8 +120,9 @@ def _upload(request: HttpRequest, handler: UploadHandler, fields: QueryDict) -> 
 
 def _not_stored(request: HttpRequest, form: UploadForm, error: OSError) -> HttpResponse:
     log.warning("An upload could not be stored: %s", error)
+    why = STORE_AWAY if isinstance(error, FileStoreError) else DISK_FULL
     form.errors.pop("file", None)  # that there is none
-    form.add_error("file", ValidationError(NOT_STORED, code="not_stored"))
+    form.add_error("file", ValidationError(why, code="not_stored"))
     return _upload_page(request, form, status=507)
 
 
@@ -201,12 +206,13 @@ def dismiss(request: HttpRequest, pk: UUID) -> HttpResponse:
 def errors(request: HttpRequest, pk: UUID) -> HttpResponseBase:
     """Return the rows that were left out, as they were in the file, to be mended and uploaded again."""
     job = _import(pk)
-    name = stored.name_of(job, errorfile.NAME)
-    if not default_storage.exists(name):
-        raise Http404("This import left out no rows with errors.")
+    try:
+        file = default_storage.open(stored.name_of(job, errorfile.NAME))
+    except FileNotFoundError:
+        raise Http404("This import left out no rows with errors.") from None
     record(Kind.EXPORT, request, f"Rows with errors of {job.file_name}")
     stem = job.file_name.rpartition(".")[0] or job.file_name
-    response = FileResponse(default_storage.open(name), as_attachment=True, filename=f"{stem}-errors.csv")
+    response = FileResponse(file, as_attachment=True, filename=f"{stem}-errors.csv")
     response["Content-Type"] = "text/csv; charset=utf-8"
     response["X-Content-Type-Options"] = "nosniff"
     return response

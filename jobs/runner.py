@@ -116,11 +116,11 @@ def _work(job: Job) -> None:
 
 def _as_job_error(error: Exception) -> JobError:
     """Return what people are told of a fault: what it was goes into the log."""
-    what = (
-        "The database gave an error"
-        if isinstance(error, (DatabaseError, InterfaceError))
-        else "There was an unexpected error"
-    )
+    what = "There was an unexpected error"
+    if isinstance(error, (DatabaseError, InterfaceError)):
+        what = "The database gave an error"
+    elif isinstance(error, OSError):
+        what = "The files of this job could not be reached"
     message = f"{what}, so this job was given up. Nothing was changed. The log of the worker says more."
     return JobError("internal", message)
 

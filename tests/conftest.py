@@ -6,8 +6,9 @@ A person of a role is `viewer`, `marketer` or `admin_person`; a client that has 
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.conf import settings
@@ -15,8 +16,12 @@ from django.contrib.auth.models import Group
 from django.db import connection
 from django.test import Client
 
+from accessaudience.bucketurl import bucket_options
 from accessaudience.roles import ADMIN, MARKETER, VIEWER
 from people.models import Person
+
+if TYPE_CHECKING:
+    from tests.store import Bucket, Store
 
 PASSWORD = "correct horse battery staple"
 
@@ -133,3 +138,30 @@ def as_marketer(marketer: Person) -> Client:
 def as_admin(admin_person: Person) -> Client:
     """A client signed in as an Admin."""
     return signed_in(admin_person)
+
+
+@pytest.fixture(scope="session")
+def store() -> Iterator["Store"]:
+    """An S3-compatible store; what speaks to one is loaded for the tests that need it alone."""
+    from tests.store import Store
+
+    made = Store()
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def bucket(store: "Store", settings: Any) -> "Bucket":
+    """A bucket of its own, in which all uploads of this test are kept."""
+    from tests.store import Bucket
+
+    made = Bucket(store)
+    use_storage(settings, made.url)
+    return made
+
+
+def use_storage(settings: Any, url: str) -> None:
+    """Keep uploads where `url` says, as STORAGE_URL does."""
+    in_bucket = {"BACKEND": "accessaudience.objectstore.Bucket", "OPTIONS": bucket_options(url)}
+    settings.STORAGES = {**settings.STORAGES, "default": in_bucket}

@@ -17,6 +17,8 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 
+from tests.conftest import use_storage
+
 pytestmark = pytest.mark.once
 PATIENCE = 120
 WRITER = """
@@ -169,6 +171,14 @@ def test_what_a_script_needs_is_printed_as_json(site: Site, tmp_path: Path) -> N
     status, said = site.manage("backup", str(tmp_path / "one.tar.gz"), "--json")
     assert status == 0
     assert json.loads(said)["uploads"] == 1
+
+
+def test_that_files_in_a_bucket_are_not_in_it_is_said(site: Site, tmp_path: Path, settings: Any) -> None:
+    use_storage(settings, "s3://key:secret@uploads?endpoint=https://s3.example.com")
+    status, said = site.manage("backup", str(tmp_path / "one.tar.gz"))
+    assert status == 0, said
+    assert "Uploads in the bucket uploads of https://s3.example.com are not in it" in said
+    assert "secret@" not in said
 
 
 def test_an_older_backup_is_replaced_and_nothing_else_is(site: Site, tmp_path: Path) -> None:

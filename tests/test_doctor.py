@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from allauth.mfa.models import Authenticator
@@ -21,6 +21,7 @@ from django.db import OperationalError, connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
+from accessaudience.doctor import of_settings
 from channels.models import Channel
 from imports.models import ImportJob
 from integrations.klaviyo import client
@@ -29,8 +30,12 @@ from integrations.secrets import Secret
 from jobs.models import WorkerSeen
 from people.models import Person
 from segments.models import SearchBacklog
+from tests.conftest import use_storage
 from tests.klaviyo import fake as faults
 from tests.klaviyo.fake import READ_ALL, FakeKlaviyo
+
+if TYPE_CHECKING:
+    from tests.store import Bucket
 
 pytestmark = pytest.mark.django_db
 
@@ -168,6 +173,53 @@ def test_a_disk_that_is_nearly_full(
     usage = shutil.disk_usage(project.DATA_DIR)._replace(free=free)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
     assert doctor().of("storage")[0] == state
+
+
+@pytest.mark.once
+def test_a_store_that_works_is_named_with_its_bucket(doctor: Callable[..., Diagnosis], bucket: "Bucket") -> None:
+    found = doctor()
+    told = f"Uploads can be written and read in the bucket {bucket.name} of {bucket.store.address}."
+    assert found.of("storage")[1].startswith(told)
+    assert bucket.names() == []
+    assert "secret" not in found.text
+
+
+@pytest.mark.once
+def test_a_store_without_the_bucket(doctor: Callable[..., Diagnosis], bucket: "Bucket", settings: Any) -> None:
+    use_storage(settings, bucket.url_with("no-such-bucket"))
+    found = doctor()
+    assert found.of("storage")[0] == "wrong"
+    assert "it has no bucket no-such-bucket" in found.of("storage")[1]
+    assert found.checks["storage"]["do"].startswith("Create the bucket")
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("code", ["InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied"])
+def test_a_store_that_refuses_the_credentials(doctor: Callable[..., Diagnosis], bucket: "Bucket", code: str) -> None:
+    with bucket.store.refusing("403 Forbidden", code, ("PUT", "GET", "HEAD", "DELETE")):
+        found = doctor()
+    assert found.of("storage")[0] == "wrong"
+    assert f"it refuses our credentials ({code})" in found.of("storage")[1]
+    assert found.checks["storage"]["do"].startswith("Look at key and secret in STORAGE_URL")
+
+
+@pytest.mark.once
+def test_a_store_that_cannot_be_reached(doctor: Callable[..., Diagnosis], bucket: "Bucket") -> None:
+    with bucket.store.away():
+        found = doctor()
+    assert found.of("storage")[0] == "wrong"
+    assert "it does not answer" in found.of("storage")[1]
+    assert "look at the endpoint in STORAGE_URL" in found.checks["storage"]["do"]
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("endpoint", "said"), [("http://s3.example.com", True), ("https://s3.example.com", False)], ids=["http", "https"]
+)
+def test_a_store_far_away_without_https(settings: Any, endpoint: str, said: bool) -> None:
+    use_storage(settings, f"s3://uploads?endpoint={endpoint}")
+    found = [finding for finding in of_settings() if "STORAGE_URL" in finding.message]
+    assert bool(found) == said
 
 
 def test_what_was_written_to_look_at_the_storage_is_removed(doctor: Callable[..., Diagnosis]) -> None:

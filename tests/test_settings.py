@@ -53,6 +53,7 @@ def check(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
         ("EMAIL_URL", "smtp+tls://user:password@host"),
         ("REDIS_URL", "localhost:6379"),
         ("SESSION_DAYS", "0"),
+        ("STORAGE_URL", "https://s3.example.com/uploads"),
         ("METRICS_TOKEN", "too short"),
         ("SENTRY_DSN", "https://sentry.example.com/1"),
         ("REQUEST_ID_HEADER", "X-Request-ID: a"),

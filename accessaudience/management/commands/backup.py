@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from accessaudience.backup import BackupError, back_up, keys_to_keep
+from accessaudience.bucketurl import bucket_in_use
 
 
 class Command(BaseCommand):
@@ -36,6 +37,8 @@ class Command(BaseCommand):
         self.stdout.write(
             f"Backed up the database ({done.size / 2**20:,.1f} MiB) and {done.files:,} uploads to {file}."
         )
+        if bucket := bucket_in_use():
+            self.stdout.write(f"Uploads in {bucket} are not in it: back that up by means of the store.")
         where = " and ".join(keys) if keys else "SECRET_KEY and ENCRYPTION_KEYS of the environment"
         self.stdout.write(
             f"The keys are not in it. Keep {where} in another place: without them nobody stays "

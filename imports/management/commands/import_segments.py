@@ -5,7 +5,7 @@ import json
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, BinaryIO
 
@@ -15,6 +15,7 @@ from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
+from accessaudience.errors import FileStoreError
 from channels.models import Channel
 from imports import planfile, stored
 from imports.dialect import DELIMITERS, encoding_named
@@ -219,8 +220,12 @@ def _kept(job: ImportJob, source: BinaryIO) -> Kept:
             _copy(_chunks(source, job.file_name), upload)
             return keep(job.pk, upload)
     except OSError as error:
-        message = f"The file could not be stored: {error.strerror}. Nothing was imported. Make room, then try again."
+        message = f"The file could not be stored: {_why(error)} Nothing was imported."
         raise JobError("not_stored", message) from error
+
+
+def _why(error: OSError) -> str:
+    return str(error) if isinstance(error, FileStoreError) else f"{error.strerror}. Make room, then try again."
 
 
 def _chunks(source: BinaryIO, name: str) -> Iterator[bytes]:
@@ -300,7 +305,8 @@ def _nothing_kept_on_failure(job: ImportJob) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        stored.remove(job, "upload")
+        with suppress(OSError):  # what cannot be deleted, retention will
+            default_storage.delete(job.file)
         raise
 
 
