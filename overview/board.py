@@ -21,12 +21,11 @@ from jobs.presence import MISSING_AFTER
 from overview.tally import ORIGINS, Tally, tallies
 from segments.activity import page_of
 from segments.deeds import Deed
-from segments.models import ChangeSet, ChangeSetChannel, Segment
+from segments.models import ChangeSet, ChangeSetChannel
 
 LATELY = 6
 ATTENTION_FOR = timedelta(days=7)
 WAITS_TOO_LONG = timedelta(minutes=1)
-NAMED = 3  # so many segments gone from Klaviyo are named
 BAR = 1000  # width of the bar of sources, in its own units
 
 
@@ -50,6 +49,7 @@ def channels() -> list[Any]:
             newest_sync=of(newest, "pk"),
             newest_status=of(newest, "status"),
             newest_at=of(newest, "finished_at"),
+            newest_message=of(newest, "message"),
             synced_at=of(done, "finished_at"),
             every_hours=F("klaviyo__every_hours"),
             connected=Q(klaviyo__account__encrypted_key__gt=""),
@@ -108,10 +108,10 @@ class Card:
         return "done" if each.synced_at else "planned" if each.every_hours else ""
 
     @property
-    def sync_url(self) -> str:
-        """The page of the newest sync."""
-        job = SyncJob(pk=self.channel.newest_sync, channel=self.channel)
-        return job.get_absolute_url()
+    def newest_sync(self) -> SyncJob:
+        """The newest sync, as far as the overview tells of it."""
+        each = self.channel
+        return SyncJob(pk=each.newest_sync, channel=each, status=each.newest_status, message=each.newest_message)
 
 
 def cards(channels: Iterable[Any]) -> list[Card]:
@@ -122,7 +122,7 @@ def cards(channels: Iterable[Any]) -> list[Card]:
 
 
 def lately() -> list[Deed]:
-    """Return the newest change sets, as Activity tells of them: three queries."""
+    """Return the newest change sets, as Activity tells of them: two queries."""
     return page_of(ChangeSet.objects.all(), size=LATELY).deeds
 
 
@@ -150,7 +150,7 @@ class Attention(NamedTuple):
 def attention(cards: Sequence[Card]) -> Attention:
     """Return the last days' imports that failed or left rows out, and what stands badly in the channels of `cards`.
 
-    One query; one more where a sync is stuck, and one where segments are gone.
+    One query.
     """
     jobs: Any = (
         ImportJob.objects.to_look_at(timezone.now() - ATTENTION_FOR)
@@ -163,18 +163,11 @@ def attention(cards: Sequence[Card]) -> Attention:
 
 
 def stuck_syncs(cards: Iterable[Card]) -> list[SyncJob]:
-    """Return of each channel the newest sync, where it failed or asks something; no query where none did."""
-    stuck = [card.channel.newest_sync for card in cards if card.sync in ("failed", "asks")]
-    return list(SyncJob.objects.for_list().select_related("channel__klaviyo").filter(pk__in=stuck)) if stuck else []
+    """Return of each channel the newest sync, where it failed or asks something."""
+    return [card.newest_sync for card in cards if card.sync in ("failed", "asks")]
 
 
 def gone(cards: Iterable[Card]) -> list[Gone]:
-    """Return what is gone from Klaviyo, by channel; no query where nothing is, or too much to be named."""
+    """Return what is gone from Klaviyo, by channel; by name, where it is not too much for that."""
     lost = [card for card in cards if card.tally.gone]
-    few = [card.channel.pk for card in lost if card.tally.gone <= NAMED]
-    names: dict[int, list[str]] = {}
-    if few:
-        found = Segment.objects.gone().filter(channel__in=few, active=True).order_by("channel", "name_key", "id")
-        for channel, name in found.values_list("channel", "name")[: NAMED * len(few)]:
-            names.setdefault(channel, []).append(name)
-    return [Gone(card.channel, card.tally.gone, names.get(card.channel.pk, [])) for card in lost]
+    return [Gone(card.channel, card.tally.gone, card.tally.gone_names) for card in lost]

@@ -14,12 +14,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from django.db.models import Count, Q
+from django.db.models import Count, Max, Min, Q
 
 from segments.models import Segment, Source
+from segments.values import fold
 
 SMALL = 50_000
 COUNT_AGAIN_AFTER = 60.0  # seconds
+NAMED = 2  # so many segments gone from Klaviyo are named: the first and the last of them are read with the counts
 LIST = "list"  # the kind of a Klaviyo segment that is a list
 
 
@@ -45,6 +47,7 @@ class Tally:
     active: int = 0
     inactive: int = 0
     gone: int = 0
+    gone_names: list[str] = field(default_factory=list)  # none, if they are more than NAMED
     origins: dict[str, int] = field(default_factory=dict)
     late: bool = False
 
@@ -89,15 +92,26 @@ def _version(channel: Any) -> object:
 
 
 def _counted(channels: list[int]) -> dict[int, Tally]:
-    found: dict[int, dict[str, Any]] = {pk: {"active": 0, "inactive": 0, "gone": 0, "origins": {}} for pk in channels}
+    found: dict[int, dict[str, Any]] = {
+        pk: {"active": 0, "inactive": 0, "gone": 0, "gone_names": set(), "origins": {}} for pk in channels
+    }
+    is_gone = Q(missing_since__isnull=False, active=True)
     groups = (
         Segment.objects.filter(channel__in=channels)
         .values_list("channel", "source", "klaviyo_kind", "active")
-        .annotate(n=Count("id"), gone=Count("id", filter=Q(missing_since__isnull=False)))
+        .annotate(
+            n=Count("id"),
+            gone=Count("id", filter=is_gone),
+            first=Min("name", filter=is_gone),
+            last=Max("name", filter=is_gone),
+        )
     )
-    for pk, source, kind, active, count, gone in groups.order_by():
+    for pk, source, kind, active, count, gone, *names in groups.order_by():
         tally, origin = found[pk], LIST if source == Source.KLAVIYO and kind == LIST else source
         tally["active" if active else "inactive"] += count
-        tally["gone"] += gone if active else 0
+        tally["gone"] += gone
+        tally["gone_names"] |= set(filter(None, names))
         tally["origins"][origin] = tally["origins"].get(origin, 0) + count
+    for tally in found.values():
+        tally["gone_names"] = sorted(tally["gone_names"], key=fold) if tally["gone"] <= NAMED else []
     return {pk: Tally(**counts) for pk, counts in found.items()}

@@ -9,16 +9,18 @@ from collections.abc import Iterable, Iterator
 from datetime import date
 from typing import Any, NamedTuple
 
-from django.db.models import Exists, OuterRef, Prefetch, QuerySet
+from django.db.models import Exists, F, FilteredRelation, OuterRef, Prefetch, Q, QuerySet
 from django.utils import timezone
 
 from jobs.models import ENDED
 from segments.deeds import Deed
 from segments.export import csv_of, formula_safe
+from segments.history import LABELS
 from segments.models import Change, ChangeSet, ChangeSetChannel, Segment, UndoJob
 
 PAGE = 50
 OF_ONE = (ChangeSet.Kind.EDIT, ChangeSet.Kind.STATUS, ChangeSet.Kind.DELETE)
+OF_CHANGE = ("segment", *(f"{when}_{name}" for when in ("before", "after") for name in LABELS))  # what a Deed tells
 DEPTH = 6  # of undos of undos that are followed to see whether the first still holds
 
 ChangeSets = QuerySet[ChangeSet]
@@ -68,12 +70,13 @@ def _told(some: ChangeSets) -> list[Any]:
     They are picked before anything is asked of each: PostgreSQL else finds out of all that there are whether they are
     undone, before it takes the first few.
     """
-    return list(for_pages(ChangeSet.objects.filter(pk__in=some.values("pk"))).order_by("-pk"))
+    picked = for_pages(ChangeSet.objects.filter(pk__in=some.values("pk")))
+    return list(_with_the_one_change(picked).order_by("-pk"))
 
 
 def deed_of(pk: int) -> Deed | None:
     """Return one change set as the pages tell of it, if there is one of that number."""
-    return next(iter(_deeds(list(for_pages(ChangeSet.objects.filter(pk=pk))))), None)
+    return next(iter(_deeds(list(_with_the_one_change(for_pages(ChangeSet.objects.filter(pk=pk)))))), None)
 
 
 def is_undone(depth: int = DEPTH) -> Exists:
@@ -96,12 +99,25 @@ def for_pages(sets: ChangeSets) -> Any:
     )
 
 
+def _with_the_one_change(sets: Any) -> Any:
+    """Those `sets`; an edit, switch or delete with the values of its only change, as `one_…`, by the same query."""
+    return sets.annotate(
+        one=FilteredRelation("change", condition=Q(kind__in=OF_ONE)),
+        one_there=Exists(Segment.objects.filter(pk=OuterRef("one__segment"))),
+        **{f"one_{name}": F(f"one__{name}") for name in OF_CHANGE},
+    )
+
+
 def _deeds(sets: list[Any]) -> list[Deed]:
-    of_one = [each.pk for each in sets if each.kind in OF_ONE]
-    there = Exists(Segment.objects.filter(pk=OuterRef("segment")))
-    found = Change.objects.filter(change_set__in=of_one).annotate(there=there)
-    changes = {change.change_set_id: change for change in found}
-    return [Deed(each, list(each.channels.all()), changes.get(each.pk)) for each in sets]
+    return [Deed(each, list(each.channels.all()), _one_change(each)) for each in sets]
+
+
+def _one_change(change_set: Any) -> Change | None:
+    if change_set.one_segment is None:
+        return None
+    change = Change(**{name: getattr(change_set, f"one_{name}") for name in OF_CHANGE})
+    change.there = change_set.one_there  # type: ignore[attr-defined]  # as Deed wants it
+    return change
 
 
 # The export

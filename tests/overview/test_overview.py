@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from channels.models import Channel
 from imports.models import ImportChannel, ImportJob
-from integrations.models import KlaviyoAccount
+from integrations.models import KlaviyoAccount, SyncJob
 from jobs.models import Status, WorkerSeen
 from overview import board, tally
 from people.models import Person
@@ -165,8 +165,27 @@ def test_the_overview_costs_the_same_at_one_row_and_at_many(as_viewer: Client, e
         changes.add(email, SegmentValues(f"By hand {each}"), changes.By())
         job = ImportJob.objects.create(file_name=f"{each}.csv", status=Status.DONE, finished_at=timezone.now())
         ImportChannel.objects.create(job=job, channel=email, errors=1)
-    assert queries() == one <= 9
-    assert queries() <= 7  # nothing has changed since, so nothing is counted
+    assert queries() == one <= 8
+    assert queries() <= 6  # nothing has changed since, so nothing is counted
+
+
+def test_the_overview_never_costs_more_than_eight_queries(
+    as_admin: Client, email: Channel, admin_person: Person, left_out: ImportJob
+) -> None:
+    account = KlaviyoAccount.objects.create(account_id="XyZ123", name="Fernhill", encrypted_key="not read here")
+    fill(email, 3, changes.By(admin_person))
+    changes.set_active(email.segments.get(name="Segment 1"), False, changes.By(admin_person))
+    gone = {"klaviyo_id": "gone", "segment_id": "gone", "missing_since": timezone.now()}
+    email.segments.filter(name="Segment 2").update(**gone)
+    now = timezone.now()
+    SyncJob.objects.create(channel=email, account=account, status=Status.DONE, finished_at=now, created=1)
+    SyncJob.objects.create(channel=email, account=account, status=Status.FAILED, message="Klaviyo was not reachable.")
+    with CaptureQueriesContext(connection) as captured:
+        page = text(as_admin)
+    assert len(captured) <= 8
+    assert "Klaviyo was not reachable." in page
+    assert "“<bdi>Segment 2</bdi>”" in page
+    assert "Deactivated “Segment 1”" in page
 
 
 @pytest.fixture
