@@ -246,6 +246,7 @@ class Change(models.Model):
         "klaviyo_id",
         "klaviyo_account",
         "klaviyo_kind",
+        "klaviyo_state",
         "synced_name",
         "synced_link",
         "missing_since",
@@ -256,6 +257,7 @@ class Change(models.Model):
     klaviyo_id = models.CharField(max_length=64, null=True)  # noqa: DJ001
     klaviyo_account = models.BigIntegerField(null=True)
     klaviyo_kind = models.CharField(max_length=10, null=True)  # noqa: DJ001
+    klaviyo_state = models.CharField(max_length=60, null=True)  # noqa: DJ001
     synced_name = models.CharField(max_length=255, null=True)  # noqa: DJ001
     synced_link = models.CharField(max_length=2048, null=True)  # noqa: DJ001
     missing_since = models.DateTimeField(null=True)

@@ -183,6 +183,20 @@ def test_a_segment_may_arrive_inactive_and_stays_so(email):
     assert Segment.objects.get().active is False
 
 
+def test_what_klaviyo_called_a_segment_comes_back_with_it(email):
+    _, _, synced = sync(email, klaviyo("VIP", "k1", state="starred"), klaviyo("News", "k2", "list", "processing"))
+    before = whole(email)
+    deleted = changes.delete(Segment.objects.get(klaviyo_id="k1"), By())
+    changes.undo(deleted, By())
+    assert whole(email) == before
+    undo = changes.undo(changes.delete_all(email.segments.all(), email, By()), By())
+    assert whole(email) == before
+    changes.undo(changes.undo(undo, By()), By())
+    assert whole(email) == before
+    changes.undo(changes.undo(synced, By()), By())
+    assert whole(email) == before
+
+
 def test_undoing_a_sync_puts_everything_back(email):
     changes.add(email, SegmentValues("Our VIP", "k1"), By())
     states, sets = [whole(email)], []
