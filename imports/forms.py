@@ -178,6 +178,7 @@ class ListForm(forms.Form):
 
     RESULTS = (
         ("", "All results"),
+        ("ready", "Ready to import"),
         ("done", "Done"),
         ("errors", "With errors"),
         ("failed", "Failed"),

@@ -6,6 +6,7 @@ made of SITE_URL, as anybody can choose the Host of a request.
 
 import logging
 from threading import Thread
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.mail import EmailMessage
@@ -19,6 +20,12 @@ THREAD = "mail"
 def address_of(path: str) -> str:
     """Return the address of a path of ours, to be written into a mail."""
     return f"{settings.SITE_URL}{path}"
+
+
+def leads_to_this_computer() -> bool:
+    """Return whether addresses in mails open on the computer of the server alone: SITE_URL was not set."""
+    host = urlsplit(settings.SITE_URL).hostname or ""
+    return host == "localhost" or host.endswith(".localhost") or host.startswith("127.") or host == "::1"
 
 
 def goes_to_console() -> bool:

@@ -24,7 +24,7 @@ from accessaudience.roles import ADMIN, ROLES, role_required
 from people import invitations
 from people.audit import Kind, record
 from people.forms import InvitationForm, JoinForm, RoleForm
-from people.mail import goes_to_console
+from people.mail import address_of, goes_to_console, leads_to_this_computer
 from people.models import LastAdmin, Person
 
 LINK = "invitation"  # in the session, until it is shown: the link that no mail carries
@@ -79,6 +79,7 @@ def people(request: HttpRequest) -> HttpResponse:
             *((each, each.capitalize(), sum(state == each for _, state in everybody)) for each in STATES),
         ],
         "roles": ROLES,
+        "of_this_computer": address_of("/") if leads_to_this_computer() else "",
         "link": request.session.pop(LINK, None) if request.method == "GET" else None,
     }
     return render(request, "people/person_list.html", context, status=422 if invitation.errors else 200)

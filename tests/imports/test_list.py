@@ -93,9 +93,10 @@ def test_viewer_is_offered_no_undo_and_no_upload(as_viewer: Client, job: Callabl
         ({"channel": "sms"}, ["sms.csv"]),
         ({"result": "failed"}, ["broken.csv"]),
         ({"result": "errors"}, ["sms.csv"]),
+        ({"result": "ready"}, ["spring.csv"]),
         ({"result": "done", "channel": "email"}, ["loyalty.csv"]),
         ({"q": "nothing like it"}, []),
-        ({"channel": "fax", "result": "odd"}, ["broken.csv", "sms.csv", "loyalty.csv"]),
+        ({"channel": "fax", "result": "odd"}, ["spring.csv", "broken.csv", "sms.csv", "loyalty.csv"]),
     ],
 )
 def test_list_is_searched_and_filtered(
@@ -104,6 +105,7 @@ def test_list_is_searched_and_filtered(
     job("loyalty.csv", created=1)
     job("sms.csv", "sms", created=1, errors=2)
     job("broken.csv", "meta", Status.FAILED)
+    job("spring.csv", "meta", Status.READY)
     answer = as_viewer.get(LIST, query)
     assert names(answer) == found
     if not found:

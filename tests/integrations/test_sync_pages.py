@@ -35,14 +35,16 @@ def text_of(response: Any) -> str:
 # The button
 
 
-def test_without_an_account_the_button_reads_connect_klaviyo(
+def test_without_an_account_an_admin_connects_one_and_others_are_told_whom_to_ask(
     as_admin: Client, as_marketer: Client, as_viewer: Client
 ) -> None:
     shown = text_of(as_admin.get(TAB))
     assert 'href="/integrations/klaviyo/"' in shown
     assert "Connect Klaviyo" in shown
-    assert "Connect Klaviyo" in text_of(as_marketer.get(TAB))
-    assert "Connect Klaviyo" not in text_of(as_viewer.get(TAB))
+    for_marketer = text_of(as_marketer.get(TAB))
+    assert "Ask an admin to connect Klaviyo." in for_marketer
+    assert BEGIN not in for_marketer
+    assert "Connect Klaviyo" not in for_marketer + text_of(as_viewer.get(TAB))
     assert "An admin connects one under Integrations." in text_of(as_marketer.post(BEGIN, follow=True))
 
 

@@ -8,6 +8,7 @@ from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from pytest_django import Settings
 
 from accessaudience.roles import ADMIN, MARKETER, VIEWER
 from people.invitations import invite
@@ -47,6 +48,22 @@ def test_one_state_is_shown_alone(
     marketer.deactivate()
     invite("ruth@example.com", MARKETER, admin_person)
     assert len(as_admin.get(URL, {"show": show}).context["rows"]) == count
+
+
+@pytest.mark.parametrize(
+    ("address", "warned"),
+    [
+        ("http://localhost:8000", True),
+        ("http://127.0.0.1:8000", True),
+        ("http://[::1]:8000", True),
+        ("https://audience.example.com", False),
+    ],
+)
+def test_it_warns_where_invitations_lead_to_the_server_s_own_computer(
+    as_admin: Client, settings: Settings, address: str, warned: bool
+) -> None:
+    settings.SITE_URL = address
+    assert ("opens on this computer alone" in as_admin.get(URL).content.decode()) == warned
 
 
 def test_the_number_of_queries_does_not_depend_on_how_many_there_are(as_admin: Client) -> None:
