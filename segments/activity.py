@@ -93,6 +93,7 @@ def for_pages(sets: ChangeSets) -> Any:
         .prefetch_related(Prefetch("channels", counts))
         .annotate(
             is_undone=is_undone(),
+            has_undos=Exists(ChangeSet.objects.filter(undoes=OuterRef("pk"))),
             being_undone=Exists(UndoJob.objects.filter(change_set=OuterRef("pk")).exclude(status__in=ENDED)),
             first_there=Exists(Segment.objects.filter(pk=OuterRef("first_pk"))),
         )

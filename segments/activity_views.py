@@ -71,7 +71,7 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
     context: dict[str, Any] = {
         "deed": deed,
         "change_set": change_set,
-        "undos": change_set.undone_by.select_related("user"),
+        "undos": change_set.undone_by.select_related("user") if change_set.has_undos else (),
         "counts": {CREATED: deed.created, CHANGED: deed.segments - deed.created},
         "show": show,
         "names": names(change_set, show, asked.get("after") or 0),
