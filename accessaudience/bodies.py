@@ -1,7 +1,8 @@
 """How much a request may carry: refused by the size that it names, before anything of it is read.
 
 Goes in: any request for a view. Comes out: its answer, or the page of 413. Only a view that `takes_files` gets more
-than a form holds; strangers, and whoever has no role for it, are refused there by then. Must not know: any app.
+than a form holds; strangers, and whoever has no role for it, are refused there by then. Strangers get even less: a
+large body takes a place among the few that may come in slowly. Must not know: any app.
 """
 
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from accessaudience.errors import too_large
 
+STRANGERS_MOST = 64 * 1024  # what the web server takes in before a thread has it: receiving.BODY_KEPT
 READ_TO_REFUSE = 4  # times the limit: of a file only somewhat too large all is read, so that any browser shows why not
 
 View = Callable[..., HttpResponseBase]
@@ -38,7 +40,15 @@ class BodyLimits:
         most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         if getattr(view, "takes_files", False):
             most += READ_TO_REFUSE * settings.IMPORT_MAX_BYTES
-        return too_large(request) if _length(request) > most else None
+        length = _length(request)
+        if length > most or (length > STRANGERS_MOST and _must_not_wait(request, view)):
+            return too_large(request)
+        return None
+
+
+def _must_not_wait(request: HttpRequest, view: View) -> bool:
+    """Whether nobody is signed in who could send so much: no thread waits for it, as few may wait for large ones."""
+    return not getattr(view, "takes_files", False) and not request.user.is_authenticated
 
 
 def _length(request: HttpRequest) -> int:

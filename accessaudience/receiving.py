@@ -14,80 +14,31 @@ import time
 from collections import deque
 from contextlib import suppress
 from functools import partial
+from threading import Semaphore
 from typing import Any
 
 from gunicorn import http, util
 from gunicorn.workers import gthread
 
+from accessaudience.pace import ANSWER_KEPT, PacedSocket
+
 HEAD_MOST = 64 * 1024  # bytes; gunicorn's own limits are for each line of it
 BODY_KEPT = 64 * 1024  # bytes
+PIECE = 16 * 1024  # bytes taken in at a time
 HEAD_SECONDS = 20.0  # for both together, and for a connection that says nothing
-PACE = 4 * 1024  # bytes a second, on average: a tenth of what a poor mobile connection has
-PACE_HEAD_START = 20.0  # seconds that a sender may wait before it counts
-TURN_SECONDS = 60.0  # that a large body waits for its turn
+TURN_SECONDS, LINE_MOST = 60.0, 16  # that a large body waits for its turn, and how many do
 LINGER_SECONDS, LINGER_MOST = 2.0, 1024 * 1024  # bytes: what is still coming when the answer is out
 
-_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,18})[ \t]*\r\n", re.IGNORECASE)
-_EXPECTS = re.compile(rb"\r\nexpect:", re.IGNORECASE)  # it sends nothing more until it is told to
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)", re.IGNORECASE)
+_CODED = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
+_EXPECTS = re.compile(rb"[^\r]* HTTP/1\.1\r\n(?:.*\r\n)?expect:[ \t]*100-continue[ \t]*\r\n", re.IGNORECASE | re.DOTALL)
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
+Answer = tuple[int, str, str]
 TOO_LATE = (408, "Request Timeout", "Your request came in too slowly. Nothing was changed. Try again.")
+UNMEASURED = (411, "Length Required", "Say how long the request is (Content-Length). Nothing was changed.")
 TOO_LONG = (431, "Request Header Fields Too Large", "The head of this request is too long. Nothing was changed.")
 BUSY = (503, "Service Unavailable", "Other files are being taken in. Nothing was changed. Try again in a few minutes.")
-
-
-class PacedSocket(socket.socket):
-    """A socket whose other side must keep up a pace while a thread waits for it."""
-
-    _moved = 0
-    _waited = 0.0
-
-    def start_pace(self) -> None:
-        """Forget how fast it was: another request begins."""
-        self._moved, self._waited = 0, 0.0
-
-    def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
-        """Return what has come, as any socket; ConnectionResetError if that took too long."""
-        patience = self.gettimeout()
-        if patience == 0:
-            return super().recv(bufsize, flags)
-        with _Wait(self, patience) as wait:
-            data = super().recv(bufsize, flags)
-            wait.moved = len(data)
-        return data
-
-    def sendall(self, data: Any, flags: int = 0, /) -> None:
-        """Send all of it, as any socket; ConnectionResetError if that took too long."""
-        left = memoryview(data)
-        while left:
-            with _Wait(self, self.gettimeout()) as wait:
-                wait.moved = super().send(left, flags)
-            left = left[wait.moved :]
-
-
-class _Wait:
-    """One wait for the other side, of the time that it has left; how long it was counts towards its pace."""
-
-    moved = 0
-
-    def __init__(self, paced: PacedSocket, patience: float | None) -> None:
-        self._paced, self._patience = paced, patience
-
-    def __enter__(self) -> "_Wait":
-        left = PACE_HEAD_START + self._paced._moved / PACE - self._paced._waited
-        if left <= 0:
-            raise ConnectionResetError(errno.ECONNRESET, "the other side is too slow")
-        self._is_ours = self._patience is None or left < self._patience
-        self._paced.settimeout(left if self._is_ours else self._patience)
-        self._since = time.monotonic()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
-        self._paced._waited += time.monotonic() - self._since
-        self._paced._moved += self.moved
-        with suppress(OSError):  # closed meanwhile
-            self._paced.settimeout(self._patience)
-        if isinstance(error, TimeoutError) and self._is_ours:
-            raise ConnectionResetError(errno.ECONNRESET, "the other side is too slow") from error
 
 
 class Connection(gthread.TConn):  # type: ignore[misc]  # gunicorn has no types
@@ -100,6 +51,8 @@ class Connection(gthread.TConn):  # type: ignore[misc]  # gunicorn has no types
         super().__init__(*args)
         self.since = time.monotonic()
         self.is_large = False
+        self.refusal: Answer | None = None
+        self.leftover = 0  # bytes that came after the answer
         self._come = bytearray()
         self._searched = 0
         self._needed = 0  # bytes of head and body, once the head is here
@@ -115,37 +68,44 @@ class Connection(gthread.TConn):  # type: ignore[misc]  # gunicorn has no types
         self._come = bytearray(self.parser.unreader.take_buffered() if self.parser else b"")
         self._searched = self._needed = 0
         self.is_large = False
+        self._look()
 
     def take(self) -> bool:
         """Take in what has come, without waiting for more; False if the other side has hung up."""
         try:
-            data = self.sock.recv(HEAD_MOST)
+            data = self.sock.recv(PIECE)
         except BlockingIOError:
             return True
         except OSError:
             return False
         self._come += data
+        self._look()
         return bool(data)
 
     @property
     def is_whole(self) -> bool:
         """Whether a thread need not wait for what is still to come, or waits for a large body at its pace."""
-        if not self._needed:
-            end = self._come.find(b"\r\n\r\n", max(0, self._searched - 3))
-            self._searched = len(self._come)
-            if end < 0:
-                return False
-            head = bytes(self._come[: end + 4])
-            length = _LENGTH.search(head)
-            body = int(length[1]) if length else 0
-            self.is_large = body > BODY_KEPT
-            self._needed = end + 4 + (0 if self.is_large or _EXPECTS.search(head) else body)
-        return len(self._come) >= self._needed
+        return 0 < self._needed <= len(self._come)
 
-    @property
-    def is_too_long(self) -> bool:
-        """Whether a head has no end."""
-        return not self._needed and len(self._come) > HEAD_MOST
+    def _look(self) -> None:
+        """Tell from the head, once it is here, what is to come with it; `refusal` if that is not taken."""
+        if self._needed:
+            return
+        end = self._come.find(b"\r\n\r\n", max(0, self._searched - 3))
+        self._searched = len(self._come)
+        if end < 0:
+            self.refusal = TOO_LONG if len(self._come) > HEAD_MOST else None
+            return
+        head = bytes(self._come[: end + 4])
+        if _CODED.search(head):
+            self.refusal = UNMEASURED  # Django reads nothing of it, and gunicorn would wait for its end
+        length = _LENGTH.search(head)
+        digits = length[1] if length else b"0"
+        self.is_large = len(digits) > 18 or int(digits) > BODY_KEPT
+        self._needed = end + 4 + (0 if self.is_large else int(digits))
+        if not self.is_whole and _EXPECTS.match(head):  # it sends nothing more until it is told to
+            with suppress(OSError):
+                self.sock.send(CONTINUE)
 
     def hand_over(self) -> None:
         """Give what has come to gunicorn's parser."""
@@ -166,20 +126,29 @@ class Connection(gthread.TConn):  # type: ignore[misc]  # gunicorn has no types
             self.sock.setblocking(False)
             self.sock.send(head.encode() + body)
 
-    def linger(self) -> None:
-        """Let the other side read the answer before the connection goes, which may still send: for a moment."""
-        until, left = time.monotonic() + LINGER_SECONDS, LINGER_MOST
-        with suppress(OSError):
+    def end_answer(self) -> bool:
+        """Let the other side know that nothing follows; False if it is gone. What it still sends is `discard`ed."""
+        self.since = time.monotonic()
+        try:
+            self.sock.setblocking(False)
             self.sock.shutdown(socket.SHUT_WR)
-            while left > 0 and (seconds := until - time.monotonic()) > 0:
-                self.sock.settimeout(seconds)
-                data = self.sock.recv(HEAD_MOST)
-                if not data:
-                    return
-                left -= len(data)
+        except OSError:
+            return False
+        return True
+
+    def discard(self) -> bool:
+        """Take what is still coming, and keep nothing of it; False once it ends, or is too much."""
+        try:
+            data = self.sock.recv(PIECE)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        self.leftover += len(data)
+        return bool(data) and self.leftover < LINGER_MOST
 
     def close(self, graceful: bool = False) -> None:
-        """Close it, now: who has waited for the other side is `linger`, in a thread."""
+        """Close it, now."""
         util.close(self.sock)
 
 
@@ -190,8 +159,10 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
         super().__init__(*args, **kwargs)
         self.receiving: dict[Connection, None] = {}  # in the order in which they began
         self.in_line: deque[Connection] = deque()  # with a large body
+        self.lingering: dict[Connection, None] = {}  # answered, in the order in which they were
         self.at_once = max(1, self.cfg.threads // 2)
         self.large = 0
+        PacedSocket.patient = Semaphore(max(1, self.cfg.threads // 4))
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
@@ -208,40 +179,69 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
             if error.errno not in (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK):
                 raise
             return
+        self._make_room()
         self.nr_conns += 1
         paced = PacedSocket(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach())
+        with suppress(OSError):
+            paced.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, ANSWER_KEPT)
         self.enqueue_req(Connection(self.cfg, paced, client, listener.getsockname()))
+
+    def _make_room(self) -> None:
+        """Close who has waited longest if there are as many connections as may be: an honest one waits for no time."""
+        if self.nr_conns + 1 < self.worker_connections:
+            return
+        for waiting in (self.lingering, self.receiving):
+            if waiting:
+                self._drop(next(iter(waiting)))
+                return
 
     def enqueue_req(self, conn: Connection) -> None:
         """Receive the next request of `conn`, and give it to a thread as soon as none must wait for it."""
-        conn.start()
-        if conn.is_whole:
-            self._hand_over(conn)
-            return
         conn.sock.setblocking(False)
-        self.receiving[conn] = None
-        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._on_more, conn))
-
-    def _on_more(self, conn: Connection, client: socket.socket) -> None:
-        is_there = conn.take()
-        if is_there and not conn.is_whole and not conn.is_too_long:
-            return
-        self._no_longer_receiving(conn)
-        if not is_there:
-            self._drop(conn)
+        conn.start()
+        if conn.refusal:
+            self._end(conn, conn.refusal)
         elif conn.is_whole:
             self._hand_over(conn)
         else:
-            self._drop(conn, TOO_LONG)
+            self._watch(conn, self.receiving, self._on_more)
 
-    def _no_longer_receiving(self, conn: Connection) -> None:
-        del self.receiving[conn]
-        with suppress(OSError, KeyError, ValueError):
-            self.poller.unregister(conn.sock)
+    def _watch(self, conn: Connection, among: dict[Connection, None], call: Any) -> None:
+        among[conn] = None
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(call, conn))
+
+    def _forget(self, conn: Connection) -> None:
+        """Wait for `conn` no more."""
+        if conn in self.receiving or conn in self.lingering:
+            self.receiving.pop(conn, None)
+            self.lingering.pop(conn, None)
+            with suppress(OSError, KeyError, ValueError):
+                self.poller.unregister(conn.sock)
+
+    def _on_more(self, conn: Connection, client: socket.socket) -> None:
+        if conn not in self.receiving:  # closed since this was waited for, to make room
+            return
+        is_there = conn.take()
+        if is_there and not conn.is_whole and not conn.refusal:
+            return
+        self._forget(conn)
+        if not is_there:
+            self._drop(conn)
+        elif conn.refusal:
+            self._end(conn, conn.refusal)
+        else:
+            self._hand_over(conn)
+
+    def _on_leftover(self, conn: Connection, client: socket.socket) -> None:
+        if conn in self.lingering and not conn.discard():
+            self._drop(conn)
 
     def _hand_over(self, conn: Connection) -> None:
         if conn.is_large:
             if self.large >= self.at_once:
+                if len(self.in_line) >= LINE_MOST:
+                    self._end(conn, BUSY)
+                    return
                 conn.since = time.monotonic()
                 self.in_line.append(conn)
                 return
@@ -249,25 +249,39 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
         conn.hand_over()
         super().enqueue_req(conn)
 
-    def _drop(self, conn: Connection, answer: tuple[int, str, str] | None = None) -> None:
+    def _end(self, conn: Connection, answer: Answer | None = None) -> None:
+        """End a connection after its answer, or after this one, which the other side has a moment to read."""
         if answer:
             conn.refuse(*answer)
+        if conn.end_answer():
+            self._watch(conn, self.lingering, self._on_leftover)
+        else:
+            self._drop(conn)
+
+    def _drop(self, conn: Connection) -> None:
+        self._forget(conn)
         self.nr_conns -= 1
         conn.close()
 
     def handle(self, conn: Connection) -> Any:
         """Answer a request, in a thread."""
         conn.sock.start_pace()
-        goes_on = super().handle(conn)
-        if not goes_on:
-            conn.linger()
-        return goes_on
+        return super().handle(conn)
+
+    def handle_request(self, req: Any, conn: Connection) -> Any:
+        """Answer it; after a large body the connection ends, as no thread waits for what of it was not read."""
+        if conn.is_large:
+            req.force_close()
+        return super().handle_request(req, conn)
 
     def finish_request(self, conn: Connection, future: Any) -> None:
         """Note that a thread is done with a request, and give a large one that waits its turn."""
         if conn.is_large:
             self.large -= 1
-        super().finish_request(conn, future)
+        if not (future.cancelled() or future.exception()) and future.result():
+            super().finish_request(conn, future)
+        else:
+            self._end(conn)
         while self.in_line and self.large < self.at_once:
             self._hand_over(self.in_line.popleft())
 
@@ -276,8 +290,13 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
         super().murder_pending()
         now = time.monotonic()
         for conn in list(self.receiving):
-            if now - conn.since > HEAD_SECONDS or not (self.alive or conn.has_begun):
-                self._no_longer_receiving(conn)
-                self._drop(conn, TOO_LATE if conn.has_begun else None)
+            if now - conn.since > HEAD_SECONDS:
+                self._forget(conn)
+                self._end(conn, TOO_LATE if conn.has_begun else None)
+            elif not (self.alive or conn.has_begun):
+                self._drop(conn)
+        for conn in list(self.lingering):
+            if now - conn.since > LINGER_SECONDS:
+                self._drop(conn)
         while self.in_line and now - self.in_line[0].since > TURN_SECONDS:
-            self._drop(self.in_line.popleft(), BUSY)
+            self._end(self.in_line.popleft(), BUSY)

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from accessaudience import bodies, receiving
+
 pytestmark = pytest.mark.django_db
 
 MIB = 1024 * 1024
@@ -32,6 +34,12 @@ def test_a_form_of_a_stranger_beyond_its_limit_is_refused_unread(client: Client,
     answer = send(client, path, MIB + 1)
     assert answer.status_code == 413
     assert "This file is too large" in answer.content.decode()
+
+
+@pytest.mark.parametrize("path", ["/accounts/login/", "/admin/login/", "/people/"])
+def test_a_stranger_sends_no_more_than_the_web_server_takes_in_by_itself(client: Client, path: str) -> None:
+    assert bodies.STRANGERS_MOST == receiving.BODY_KEPT
+    assert send(client, path, receiving.BODY_KEPT + 1).status_code == 413
 
 
 def test_a_form_of_somebody_beyond_its_limit_is_refused_unread(as_admin: Client) -> None:

@@ -17,7 +17,7 @@ import psutil
 import pytest
 from django.conf import settings
 
-from accessaudience import receiving
+from accessaudience import pace, receiving
 from tests.faults.conftest import PATIENCE, PRELUDE, Installation
 
 pytestmark = pytest.mark.fault
@@ -203,6 +203,123 @@ def test_slow_senders_hold_no_thread_and_are_cut(server: Server) -> None:
     assert "Traceback" not in server.log.read_text()
 
 
+@pytest.mark.parametrize(
+    "begin",
+    [
+        b"POST /accounts/login/ HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n",
+        b"POST /accounts/login/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2000\r\nExpect: 100-continue\r\n\r\n",
+        b"POST /accounts/login/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900000\r\n\r\n",
+        b"POST /accounts/login/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999999999999\r\n\r\n",
+        b"GET /health/live HTTP/1.0\r\nHost: localhost\r\n\r\n",
+    ],
+    ids=["chunks", "asks before it sends", "a large form", "a length beyond numbers", "says nothing more, and stays"],
+)
+def test_no_thread_waits_for_a_stranger(server: Server, begin: bytes) -> None:
+    threads = int(re.findall(r"threads = (\d+)", (settings.BASE_DIR / "gunicorn.conf.py").read_text())[0])
+    waits = []
+    for _ in range(8 * threads):
+        waits.append(server.connect())
+        waits[-1].sendall(begin)
+    began = time.monotonic()
+    assert server.answers_others()
+    assert server.upload(GOOD + b"Meanwhile,m-1\n").status == 302
+    taken = time.monotonic() - began
+    for connection in waits:
+        connection.close()
+    assert taken < receiving.LINGER_SECONDS * len(waits) / (2 * threads), "they are waited for one after the other"
+    assert "Traceback" not in server.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"Content-Length: 4\r\nTransfer-Encoding: chunked", 411),
+        (b"Transfer-Encoding: chunked\r\nContent-Length: 4", 411),
+        (b"tRANSFER-eNCODING: gzip, chunked", 411),
+        (b"Transfer-Encoding: identity", 411),
+        (b"Transfer-Encoding : chunked", 400),
+        (b"X-First: a\r\n Transfer-Encoding: chunked", 400),
+        (b"Content-Length: 4\r\nContent-Length: 4", 400),
+        (b"Content-Length: 4\r\ncontent-length: 50000", 400),
+        (b"Content-Length: +4", 400),
+        (b"Content-Length: 4, 4", 400),
+        (b"Content-Length:\r\n 4", 400),
+        (b"Content_Length: 4\r\nContent-Length: -4", 400),
+        (b"Content-Length: 4\r\nX-\x00: a", 400),
+    ],
+)
+def test_what_could_be_read_in_two_ways_is_refused_and_the_connection_ends(
+    server: Server, head: bytes, status: int
+) -> None:
+    with server.connect() as connection:
+        connection.sendall(b"POST /accounts/login/ HTTP/1.1\r\nHost: localhost\r\n" + head + b"\r\n\r\n0\r\n\r\n")
+        connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        come = b""
+        with suppress(ConnectionError):
+            while data := connection.recv(4096):
+                come += data
+    assert come.startswith(b"HTTP/1.1 %d " % status)
+    assert come.count(b"HTTP/1.1 ") == 1, "what followed was answered as another request"
+
+
+def test_requests_one_after_the_other_on_a_connection_are_answered_in_order(server: Server) -> None:
+    form = b"a=" + b"x" * 1000
+    with server.connect() as connection:
+        connection.sendall(
+            b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            b"POST /health/live HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1002\r\n\r\n" + form + b"HEAD /health/li"
+        )
+        connection.sendall(b"ve HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        come = b""
+        while data := connection.recv(4096):
+            come += data
+    assert re.findall(rb"HTTP/1\.1 (\d+)", come) == [b"200", b"403", b"200"]  # a form without its token
+
+
+def test_who_asks_before_sending_is_told_to_go_on(server: Server) -> None:
+    with server.connect() as connection:
+        connection.sendall(
+            b"POST /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+            b"Expect: 100-Continue\r\nContent-Length: 3\r\n\r\n"
+        )
+        assert connection.recv(4096) == receiving.CONTINUE
+        connection.sendall(b"a=b")
+        assert answer_of(connection).status == 403  # it came, without its token
+
+
+def test_connections_that_say_nothing_make_room_for_those_that_ask(server: Server) -> None:
+    most = int(re.findall(r"worker_connections = (\d+)", (settings.BASE_DIR / "gunicorn.conf.py").read_text())[0])
+    before = server.peak()
+    silent = []
+    for number in range(2 * most + 50):  # two processes
+        silent.append(server.connect())
+        silent[-1].sendall(b"GET / HTTP/1.1\r\nX: " + b"y" * 60_000 if number % 2 else b"G")
+    assert server.answers_others()
+    for connection in silent:
+        connection.close()
+    assert server.answers_others()
+    assert server.peak() - before < 2 * FLAT
+    assert "Traceback" not in server.log.read_text()
+
+
+def test_those_who_read_nothing_do_not_keep_others_waiting(
+    server: Server, installation: Installation, tmp_path: Path
+) -> None:
+    asked = b"GET /channels/email/segments/export/ HTTP/1.1\r\nHost: localhost\r\nCookie: sessionid=%s\r\n\r\n"
+    rows = b"".join(b"%s %d,e-%d\n" % (b"A long name of a segment" * 8, n, n) for n in range(15_000))
+    (tmp_path / "rows.csv").write_bytes(GOOD + rows)
+    installation.run("manage.py", "import_segments", str(tmp_path / "rows.csv"), "--channel", "email")
+    slow = []
+    for _ in range(16):
+        slow.append(socket.socket())
+        slow[-1].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        slow[-1].connect(("127.0.0.1", server.port))
+        slow[-1].sendall(asked % server.session.encode())
+    assert server.answers_others()
+    for connection in slow:
+        connection.close()
+
+
 def test_who_reads_the_answer_slowly_does_not_keep_others_waiting(server: Server) -> None:
     slow = []
     for _ in range(16):
@@ -228,7 +345,7 @@ def test_an_upload_of_5_gigabytes_is_refused_before_it_is_here(server: Server, s
                 taken += len(piece)
                 assert taken < 100 * MIB, "all of it is taken"
         answer = answer_of(connection)
-    assert answer.status == (413 if sent == "named" else 403)  # Django reads nothing that names no length
+    assert answer.status == (413 if sent == "named" else 411)
     assert server.answers_others()
     assert server.peak() - before < FLAT
 
@@ -295,5 +412,5 @@ def test_a_file_name_is_no_path_and_no_markup(server: Server, installation: Inst
 
 
 def test_the_pace_is_one_that_a_poor_connection_keeps() -> None:
-    assert settings.IMPORT_MAX_BYTES / receiving.PACE < 8 * 60 * 60
-    assert receiving.PACE * 8 <= 64_000  # bits a second
+    assert settings.IMPORT_MAX_BYTES / pace.PACE < 8 * 60 * 60
+    assert pace.PACE * 8 <= 64_000  # bits a second
