@@ -138,6 +138,8 @@ ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # nobody signs up, so there is nothing t
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 # allauth's own would keep a second record of the address, which outlives a change of it.
 ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "django.contrib.auth.tokens.PasswordResetTokenGenerator"  # noqa: S105
+# Wrong passwords: by network address, by account and address; by account; by account and a browser that knows it.
+ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,5/5m/key", "guessed": "100/h/key", "known_failed": "5/5m/key"}
 MFA_RECOVERY_CODES_SHOW_ONCE = True
 ACCOUNT_FORMS = {"reset_password": "people.forms.ResetPasswordForm"}
 PASSWORD_RESET_TIMEOUT = 60 * 60
