@@ -111,6 +111,7 @@ class ImportJob(Job):
 
     class Meta:
         ordering = ("-created_at",)
+        indexes = (models.Index(fields=("status", "finished_at"), name="imports_ended"),)  # /metrics: the last hour
 
     def __str__(self) -> str:
         return self.file_name

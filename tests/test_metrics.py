@@ -172,6 +172,18 @@ def test_it_takes_as_many_queries_for_much_as_for_little(scrape: Callable[[], Fi
     assert queries() == few <= 10
 
 
+@pytest.mark.django_db
+def test_old_imports_are_not_read_to_tell_of_the_last_hour() -> None:
+    for _ in range(30):
+        ended(1, 1, timedelta(days=3), created=1)
+    recent = ImportJob.objects.order_by().filter(status="done", goal="run", finished_at__gte=timezone.now())
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":  # which reads a table as small as this whole
+            cursor.execute("ANALYZE imports_importjob")
+            cursor.execute("SET LOCAL enable_seqscan = off")
+    assert "imports_ended" in recent.explain()
+
+
 def test_of_a_database_that_is_away_that_is_told(
     scrape: Callable[[], Figures], monkeypatch: pytest.MonkeyPatch
 ) -> None:
