@@ -36,6 +36,11 @@ class Command(BaseCommand):
             raise CommandError(f"ADMIN_EMAIL must be an email address, not '{email}'.") from None
         if Person.objects.filter(email=email.lower()).exists():
             raise CommandError(f"{email} exists but is no active Admin. Set ADMIN_EMAIL to the address of a new one.")
+        if password:
+            try:
+                validate_password(password, Person(email=email))
+            except ValidationError as weak:
+                raise CommandError(f"ADMIN_PASSWORD is too weak. {' '.join(weak.messages)}") from None
         self.make(email, password or secrets.token_urlsafe(RANDOM_BYTES), shown=not password)
 
     def make(self, email: str, password: str, *, shown: bool) -> None:
@@ -49,8 +54,4 @@ class Command(BaseCommand):
             lines.append("  It is shown only this once. Change it after signing in.")
         else:
             lines.append("  Password      as set in ADMIN_PASSWORD")
-            try:
-                validate_password(password, person)
-            except ValidationError as weak:
-                self.stderr.write(f"ADMIN_PASSWORD is weak. {' '.join(weak.messages)} Change it after signing in.")
         self.stdout.write("\n".join([*lines, ""]))
