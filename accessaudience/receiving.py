@@ -21,6 +21,7 @@ from gunicorn import http, util
 from gunicorn.workers import gthread
 
 from accessaudience.pace import ANSWER_KEPT, PacedSocket
+from accessaudience.refusals import BUSY, FAILED, TOO_LATE, TOO_LONG, UNMEASURED, UNREADABLE, Refusal
 
 HEAD_MOST = 64 * 1024  # bytes; gunicorn's own limits are for each line of it
 BODY_KEPT = 64 * 1024  # bytes
@@ -32,13 +33,8 @@ LINGER_SECONDS, LINGER_MOST = 2.0, 1024 * 1024  # bytes: what is still coming wh
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)", re.IGNORECASE)
 _CODED = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
 _EXPECTS = re.compile(rb"[^\r]* HTTP/1\.1\r\n(?:.*\r\n)?expect:[ \t]*100-continue[ \t]*\r\n", re.IGNORECASE | re.DOTALL)
+OUR_FAULT = (http.errors.InvalidResponseHeader, http.errors.InvalidResponseHeaderName)
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-Answer = tuple[int, str, str]
-TOO_LATE = (408, "Request Timeout", "Your request came in too slowly. Nothing was changed. Try again.")
-UNMEASURED = (411, "Length Required", "Say how long the request is (Content-Length). Nothing was changed.")
-TOO_LONG = (431, "Request Header Fields Too Large", "The head of this request is too long. Nothing was changed.")
-BUSY = (503, "Service Unavailable", "Other files are being taken in. Nothing was changed. Try again in a few minutes.")
 
 
 class Connection(gthread.TConn):  # type: ignore[misc]  # gunicorn has no types
@@ -51,7 +47,7 @@ class Connection(gthread.TConn):  # type: ignore[misc]  # gunicorn has no types
         super().__init__(*args)
         self.since = time.monotonic()
         self.is_large = False
-        self.refusal: Answer | None = None
+        self.refusal: Refusal | None = None
         self.leftover = 0  # bytes that came after the answer
         self._come = bytearray()
         self._searched = 0
@@ -114,17 +110,6 @@ class Connection(gthread.TConn):  # type: ignore[misc]  # gunicorn has no types
         self.parser.unreader.unread(bytes(self._come))
         self._come = bytearray()
         self.data_ready = True
-
-    def refuse(self, status: int, reason: str, text: str) -> None:
-        """Answer in a line, if the other side is there to read it; the application never saw the request."""
-        body = f"{text}\n".encode()
-        head = (
-            f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n"
-            f"X-Content-Type-Options: nosniff\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
-        with suppress(OSError):
-            self.sock.setblocking(False)
-            self.sock.send(head.encode() + body)
 
     def end_answer(self) -> bool:
         """Let the other side know that nothing follows; False if it is gone. What it still sends is `discard`ed."""
@@ -249,10 +234,10 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
         conn.hand_over()
         super().enqueue_req(conn)
 
-    def _end(self, conn: Connection, answer: Answer | None = None) -> None:
+    def _end(self, conn: Connection, answer: Refusal | None = None) -> None:
         """End a connection after its answer, or after this one, which the other side has a moment to read."""
         if answer:
-            conn.refuse(*answer)
+            answer.send(conn.sock)
         if conn.end_answer():
             self._watch(conn, self.lingering, self._on_leftover)
         else:
@@ -273,6 +258,15 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
         if conn.is_large:
             req.force_close()
         return super().handle_request(req, conn)
+
+    def handle_error(self, req: Any, client: PacedSocket, addr: Any, exc: BaseException) -> None:
+        """Answer what is no request, or what failed outside of Django; gunicorn would repeat what was sent."""
+        if isinstance(exc, http.errors.ParseException) and not isinstance(exc, OUR_FAULT):
+            self.log.warning("A request that cannot be read was refused: %s", type(exc).__name__)
+            UNREADABLE.send(client)
+        else:
+            self.log.error("A request failed outside of the application", exc_info=exc)
+            FAILED.send(client)
 
     def finish_request(self, conn: Connection, future: Any) -> None:
         """Note that a thread is done with a request, and give a large one that waits its turn."""

@@ -82,6 +82,9 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "accessaudience.requestid.request_id",
+    "accessaudience.headers.permissions_policy",  # with the next two before what answers by itself: files, redirects
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "accessaudience.latency.measured",
@@ -95,9 +98,6 @@ MIDDLEWARE = [
     "people.zones.TimeZones",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "accessaudience.headers.permissions_policy",
-    "csp.middleware.CSPMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "accessaudience.errors.RefusalsAreTold",

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.test import Client, RequestFactory, override_settings
+from django.urls import path
 from django.utils import timezone
 
 from accessaudience import errors
@@ -26,6 +29,20 @@ GIVEN = (  # where a class is given to an element: in templates, by a tag in the
     ("*/**/*.py", re.compile(r'"class": "([^"]*)"')),
     ("static/js/*.js", re.compile(r'"([^"\n]*)"')),
 )
+
+
+def fails(request: HttpRequest) -> HttpResponse:
+    """Fail."""
+    raise ValueError
+
+
+class Failing:
+    """The addresses of a site whose one page fails."""
+
+    urlpatterns = (path("fails", login_not_required(fails)),)
+    handler500 = "accessaudience.errors.server_error"
+
+
 PAGES = {403: errors.forbidden, 404: errors.not_found, 413: errors.too_large, 500: errors.server_error}
 
 
@@ -37,6 +54,40 @@ def test_every_page_forbids_other_hosts_inline_code_and_frames(as_admin: Client,
     assert policy["default-src"] == "'none'"
     assert policy["frame-ancestors"] == policy["base-uri"] == "'none'"
     assert policy["script-src"] == policy["style-src"] == policy["form-action"] == "'self'"
+    assert response["X-Frame-Options"] == "DENY"
+    assert response["X-Content-Type-Options"] == "nosniff"
+    assert response["Referrer-Policy"] == "same-origin"
+    assert "camera=()" in response["Permissions-Policy"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("status", "address", "how"),
+    [
+        (200, "/favicon.ico", {}),
+        (200, "/api/v1/openapi.json", {}),
+        (200, "/health/live", {}),
+        (200, "/channels/email/segments/export/", {}),
+        (301, "/segments", {}),
+        (301, "/segments/", {"SECURE_SSL_REDIRECT": True}),
+        (302, "/admin/login/", {}),
+        (400, "/", {"ALLOWED_HOSTS": ["elsewhere.example"]}),
+        (401, "/api/v1/channels/email/segments/", {}),
+        (404, "/static/nothing.js", {}),
+        (405, "/theme/", {}),
+        (500, "/fails", {"ROOT_URLCONF": Failing}),
+    ],
+)
+def test_every_kind_of_answer_carries_the_headers(
+    as_admin: Client, status: int, address: str, how: dict[str, object]
+) -> None:
+    as_admin.raise_request_exception = False
+    with override_settings(**how):
+        response = as_admin.get(address)
+        response.close()
+    assert response.status_code == status
+    assert "default-src 'none'" in response["Content-Security-Policy"]
+    assert "unsafe" not in response["Content-Security-Policy"]
     assert response["X-Frame-Options"] == "DENY"
     assert response["X-Content-Type-Options"] == "nosniff"
     assert response["Referrer-Policy"] == "same-origin"

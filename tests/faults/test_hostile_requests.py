@@ -259,6 +259,8 @@ def test_what_could_be_read_in_two_ways_is_refused_and_the_connection_ends(
             while data := connection.recv(4096):
                 come += data
     assert come.startswith(b"HTTP/1.1 %d " % status)
+    assert b"Content-Security-Policy: default-src 'none'" in come
+    assert b"text/plain" in come
     assert come.count(b"HTTP/1.1 ") == 1, "what followed was answered as another request"
 
 
