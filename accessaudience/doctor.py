@@ -28,7 +28,8 @@ from integrations.accounts import open_account
 from integrations.klaviyo.client import KlaviyoError
 from integrations.models import KlaviyoAccount
 from integrations.secrets import Secret, Unreadable
-from jobs.presence import last_seen, worker_missing
+from jobs.models import BeatSeen
+from jobs.presence import is_missing, last_seen, worker_missing
 from jobs.queue import standings, waiting_since
 from people import mfa
 from segments.models import SearchBacklog
@@ -36,6 +37,7 @@ from segments.models import SearchBacklog
 OK, WARNING, WRONG = "ok", "warning", "wrong"
 LITTLE_SPACE = 1024**3  # bytes
 LONG_WAIT = timedelta(minutes=10)
+REDIS_PATIENCE = 5.0  # seconds
 KLAVIYO_PATIENCE = 20.0  # seconds, for all accounts together
 NOBODYS_KEY = Secret("pk_nobody")  # refused by Klaviyo, which is an answer
 OF_THIS_MACHINE = ("localhost", "127.0.0.1", "[::1]")
@@ -63,6 +65,7 @@ def examine(*, klaviyo: bool = False) -> Findings:
     """
     yield from of_settings()
     yield from of_storage()
+    yield from of_redis()
     try:
         yield from of_database()
         pending = MigrationExecutor(connection)
@@ -72,7 +75,7 @@ def examine(*, klaviyo: bool = False) -> Findings:
             yield Finding("migrations", WRONG, told, "Run python -m accessaudience.prepare, or make run.")
             return
         yield Finding("migrations", OK, "All have been run.")
-        for part in (of_queue, of_worker, of_keys, of_search):
+        for part in (of_queue, of_worker, of_beat, of_keys, of_search):
             yield from part()
         yield from of_klaviyo(even_without_account=klaviyo)
     except NotSupportedError as error:  # Django has looked at the version
@@ -167,6 +170,27 @@ def _folders() -> list[Path]:
     return [folder for folder in (settings.DATA_DIR, settings.UPLOADS_DIR, *database) if folder.is_dir()]
 
 
+def of_redis() -> Findings:
+    """Ask Redis, where there is one. Without it jobs wait, but tries to sign in are counted in the database."""
+    if not settings.REDIS_URL:
+        return
+    from redis import Redis, RedisError
+
+    needed = settings.TASKS_BACKEND == "celery"
+    where = urlsplit(settings.REDIS_URL).hostname or "a local socket"
+    patience = {"socket_connect_timeout": REDIS_PATIENCE, "socket_timeout": REDIS_PATIENCE}
+    try:
+        with Redis.from_url(settings.REDIS_URL, **patience) as redis:
+            version = redis.info("server")["redis_version"]
+    except (RedisError, OSError) as error:
+        told = f"It does not answer at {where}: {' '.join(str(error).split())}"
+        do = "Start it, and look at REDIS_URL: host, port and password. "
+        do += "Jobs wait until then, and none is lost." if needed else "Until then the database does its part."
+        yield Finding("redis", WRONG if needed else WARNING, told, do)
+        return
+    yield Finding("redis", OK, f"Redis {version} at {where}.")
+
+
 def of_database() -> Findings:
     """Ask the database what it is."""
     connection.ensure_connection()
@@ -202,7 +226,21 @@ def of_worker() -> Findings:
         yield Finding("worker", OK, "Seen in the last minute.")
         return
     told = f"Last seen {timesince(seen, depth=1)} ago." if seen else "None has been seen for days."
-    yield Finding("worker", WRONG, told, "Start one: manage.py worker (make run does). Its log says why it ended.")
+    start = "celery --app jobs.celery worker" if settings.TASKS_BACKEND == "celery" else "manage.py worker"
+    yield Finding("worker", WRONG, told, f"Start one: {start} (make run does). Its log says why it ended.")
+
+
+def of_beat() -> Findings:
+    """Look whether there is one that tells Celery's workers what is due, where there are such."""
+    if settings.TASKS_BACKEND != "celery":
+        return
+    if not is_missing(BeatSeen):
+        yield Finding("beat", OK, "Seen in the last minute.")
+        return
+    seen = last_seen(BeatSeen)
+    told = f"Last seen {timesince(seen, depth=1)} ago" if seen else "None has been seen for days"
+    told += ": no sync is started by its schedule, and a job whose message was lost waits."
+    yield Finding("beat", WRONG, told, "Start one: celery --app jobs.celery beat (make run does).")
 
 
 def of_keys() -> Findings:

@@ -64,11 +64,17 @@ class Environment(environ.Env):  # type: ignore[misc]  # it has no types
         )
 
     def redis(self, name: str) -> str:
-        """Return the address of a Redis, or nothing."""
+        """Return the address of a Redis, or nothing; it may hold a password, so it is not repeated."""
         address = self.text(name)
-        if address and not address.startswith(("redis://", "rediss://", "unix://")):
-            raise ImproperlyConfigured(f"{name} must be like redis://host:6379/0.")
-        return address
+        try:
+            parts = urlsplit(address)
+            database = parts.path.removeprefix("/")
+            whole = parts.hostname and parts.port != 0 and (not database or database.isdigit())
+            if not address or (parts.scheme in ("redis", "rediss") and whole) or (parts.scheme == "unix" and database):
+                return address
+        except ValueError:
+            pass  # said below
+        raise ImproperlyConfigured(f"{name} must be like redis://host:6379/0.")
 
     def header(self, name: str) -> str:
         """Return the name of an HTTP header, or nothing."""

@@ -127,6 +127,7 @@ def configuration(level: str, *, as_json: bool) -> dict[str, Any]:
         "loggers": {
             "django": {"handlers": [], "level": level, "propagate": True},
             "django.request": {"level": "ERROR"},  # a 404 is in the access log
+            "celery": {"level": "WARNING"},  # it tells of each message, jobs tell of themselves
             "gunicorn.error": {"handlers": [], "propagate": True},
             "gunicorn.access": {"handlers": [], "propagate": True, "filters": ["worth_logging"]},
         },

@@ -24,7 +24,7 @@ from prometheus_client.registry import Collector
 from accessaudience.latency import of_all_processes
 from imports.models import ImportChannel, ImportJob
 from integrations.models import SyncJob
-from jobs.models import ENDED, Job, Status, WorkerSeen
+from jobs.models import ENDED, BeatSeen, Job, Status, WorkerSeen
 from jobs.presence import MISSING_AFTER
 from jobs.queue import standings
 from segments.models import SearchBacklog
@@ -128,3 +128,5 @@ def workers(now: datetime) -> Iterator[GaugeMetricFamily]:
     if seen["last"]:
         told = "When a worker was last seen."
         yield gauge("worker_last_seen_timestamp_seconds", told, seen["last"].timestamp())
+    beats = BeatSeen.objects.filter(seen_at__gte=now - MISSING_AFTER).count()
+    yield gauge("beats_seen", "Beats of Celery seen in the last minute.", beats)

@@ -158,6 +158,14 @@ _cache = "redis.RedisCache" if REDIS_URL else "db.DatabaseCache"
 CACHES = {
     "default": {"BACKEND": f"django.core.cache.backends.{_cache}", "LOCATION": REDIS_URL or "shared_cache"},
 }
+
+# Who tells workers of a job: they look into the database by themselves, or Celery sends them there through Redis.
+TASKS_BACKEND = env.choice("TASKS_BACKEND", ("database", "celery"), default="database")
+if TASKS_BACKEND == "celery" and EMBEDDED:
+    raise ImproperlyConfigured("TASKS_BACKEND=celery is for several machines, and needs PostgreSQL: set DATABASE_URL.")
+if TASKS_BACKEND == "celery" and not REDIS_URL.startswith(("redis://", "rediss://")):
+    raise ImproperlyConfigured("TASKS_BACKEND=celery needs REDIS_URL, like redis://host:6379/0.")
+
 CSRF_FAILURE_VIEW = "accessaudience.errors.csrf_failure"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "accessaudience.errors.ReportWithoutSecrets"
 AUTH_PASSWORD_VALIDATORS = [

@@ -1,7 +1,8 @@
-"""The web server and the worker as one service: `python -m accessaudience.supervisor`, which `make run` calls.
+"""The web server and its worker as one service: `python -m accessaudience.supervisor`, which `make run` calls.
 
 Goes in: PORT and LISTEN_ON. Comes out: gunicorn (which prepares the database first: see gunicorn.conf.py),
-and once that is ready `manage.py worker`; each started again when it dies, until SIGTERM, SIGINT or SIGHUP.
+and once that is ready `manage.py worker`, or with TASKS_BACKEND=celery a worker and a beat of Celery; each started
+again when it dies, until SIGTERM, SIGINT or SIGHUP.
 Must not know: Django; it stays small, and a database that is gone cannot bring it down. Its children end by
 themselves if it is killed, and it ends when the `make` that started it is gone.
 """
@@ -106,11 +107,12 @@ def port_of(text: str) -> int:
     return int(text)
 
 
-def supervise(server: Child, worker: Child) -> int:
-    """Keep both running until told to stop, then end them, gently at first; return the status to end with.
+def supervise(server: Child, *others: Child) -> int:
+    """Keep all running until told to stop, then end them, gently at first; return the status to end with.
 
     The server says by SIGUSR1 that it is ready; if it ends before it ever was, starting it again is no use.
     """
+    children = (server, *others)
     received: list[int] = []
     wake, waker = os.pipe()
     os.set_blocking(waker, False)
@@ -128,8 +130,8 @@ def supervise(server: Child, worker: Child) -> int:
 
     while not told_to_stop() and (parent is None or os.getppid() == parent):
         if READY in received:
-            server.look_after()
-            worker.look_after()
+            for child in children:
+                child.look_after()
         elif server.process is None:
             server.start()
         elif server.process.poll() is not None:
@@ -138,14 +140,22 @@ def supervise(server: Child, worker: Child) -> int:
 
     say("stopping.")
     patience = time.monotonic() + GRACE
-    server.send(signal.SIGTERM)
-    worker.send(signal.SIGTERM)
-    while server.runs() or worker.runs():
+    for child in children:
+        child.send(signal.SIGTERM)
+    while any(child.runs() for child in children):
         if told_to_stop() > 1 or time.monotonic() > patience:
-            server.send(signal.SIGKILL)
-            worker.send(signal.SIGKILL)
+            for child in children:
+                child.send(signal.SIGKILL)
         sleep()
     return 0
+
+
+def background() -> list[Child]:
+    """Return what does jobs; what TASKS_BACKEND may say, the server has looked at before it is ready."""
+    if os.environ.get("TASKS_BACKEND", "").strip().casefold() != "celery":
+        return [Child("worker", [sys.executable, "manage.py", "worker"])]
+    celery = [sys.executable, "-m", "celery", "--quiet", "--app", "jobs.celery"]
+    return [Child("worker", [*celery, "worker"]), Child("beat", [*celery, "beat"])]
 
 
 def main() -> int:
@@ -157,8 +167,7 @@ def main() -> int:
     os.environ["PUBLIC_ADDRESS"] = f"http://{shown}:{port}/"
     fd = listener.fileno()
     gunicorn = [sys.executable, "-m", "gunicorn", "--no-control-socket", f"--bind=fd://{fd}", "accessaudience.wsgi"]
-    worker = [sys.executable, "manage.py", "worker"]
-    return supervise(Child("web server", gunicorn, (fd,)), Child("worker", worker))
+    return supervise(Child("web server", gunicorn, (fd,)), *background())
 
 
 if __name__ == "__main__":

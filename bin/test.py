@@ -1,8 +1,8 @@
-"""Run the tests on every database and in a browser, finding or installing both. `make test` and its parts call it.
+"""Run the tests on every database, in a browser and with Redis, finding or installing them. `make test` calls it.
 
     python bin/test.py [all | corpus | e2e | axe | shots | guide | faults] [--out FOLDER]
 
-What could not be run for lack of a database or a browser is named on a line of its own, and the status is then not
+What could not be run for lack of one of them is named on a line of its own, and the status is then not
 zero, unless ALLOW_MISSING=1.
 """
 
@@ -27,6 +27,7 @@ PYTEST = [sys.executable, "-m", "pytest"]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 PROCESSES = "2"
 BROWSER_TESTS = "tests/e2e"
+STACK_TESTS = "tests/topology"
 CORPUS = "tests/imports/test_corpus.py"
 
 
@@ -158,13 +159,27 @@ def installed_browser() -> str | None:
 
 def browser_of_apt() -> str | None:
     """Install Debian's Chromium, where we may."""
-    if os.geteuid() != 0 or not shutil.which("apt-get"):
-        return None
-    print("Installing Chromium with apt-get ...", flush=True)
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for arguments in (["update"], ["install", "--yes", "--no-install-recommends", "chromium"]):
-        subprocess.run(["apt-get", "-qq", *arguments], env=environment, stdin=subprocess.DEVNULL, check=False)
+    install_by_apt("chromium")
     return installed_browser()
+
+
+def install_by_apt(package: str) -> None:
+    """Install a package of Debian, where we may."""
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        return
+    print(f"Installing {package} with apt-get ...", flush=True)
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for arguments in (["update"], ["install", "--yes", "--no-install-recommends", package]):
+        subprocess.run(["apt-get", "-qq", *arguments], env=environment, stdin=subprocess.DEVNULL, check=False)
+
+
+def need_redis() -> None:
+    """See to it that there is a redis-server, which tests start themselves: an installed one, or one installed now."""
+    if not shutil.which("redis-server"):
+        install_by_apt("redis-server")
+    path = shutil.which("redis-server")
+    if not (path and starts(path)):
+        raise Missing("no redis-server is installed, and apt-get could not install one")
 
 
 def browser_of_playwright() -> str | None:
@@ -176,7 +191,7 @@ def browser_of_playwright() -> str | None:
 
 
 def starts(path: str) -> bool:
-    """Return whether the browser at `path` can tell its version."""
+    """Return whether the program at `path` can tell its version."""
     try:
         return subprocess.run([path, "--version"], capture_output=True, timeout=60, check=False).returncode == 0
     except (OSError, subprocess.TimeoutExpired):
@@ -184,11 +199,17 @@ def starts(path: str) -> bool:
 
 
 def test_all(suite: Suite) -> None:
-    """Everything on both databases; pages are used in the browser on the one that `make run` has."""
-    rest = [f"--ignore={BROWSER_TESTS}", "-q", "-rs", "-n", PROCESSES]
+    """Everything on both databases; pages are used in the browser on the one that `make run` has.
+
+    The scale stack has a database and a Redis.
+    """
+    rest = [f"--ignore={BROWSER_TESTS}", f"--ignore={STACK_TESTS}", "-q", "-rs", "-n", PROCESSES]
     suite.run("SQLite", rest, DATABASE_URL=on_sqlite())
     with suite.needing("the tests on PostgreSQL"), on_postgresql() as address:
         suite.run("PostgreSQL", ["-m", "not once", *rest], DATABASE_URL=address)
+        with suite.needing("the tests with Redis"):
+            need_redis()
+            suite.run("PostgreSQL and Redis", [STACK_TESTS, "-q", "-rs"], DATABASE_URL=address)
     with suite.needing("the tests in a browser"):
         suite.run(
             "Chromium", [BROWSER_TESTS, "-q", "-rs", "-n", PROCESSES], DATABASE_URL=on_sqlite(), CHROMIUM=browser()

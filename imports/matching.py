@@ -51,9 +51,11 @@ def check_again(job: ImportJob, **changes: Any) -> None:
 
     Nothing happens to an import that somebody has started meanwhile.
     """
-    if not job.transition(Status.WAITING, of=OPEN, given=NOT_STARTED, goal=CHECK, message="", code="", **changes):
+    here = job.size <= settings.IMPORT_CHECK_IN_REQUEST_BYTES
+    changes |= {"goal": CHECK, "message": "", "code": ""}
+    if not job.transition(Status.WAITING, of=OPEN, given=NOT_STARTED, told=not here, **changes):
         job.refresh_from_db()
-    elif job.size <= settings.IMPORT_CHECK_IN_REQUEST_BYTES:
+    elif here:
         run_here(job, CHECK, of=(Status.WAITING,), wait=0)
         job.refresh_from_db()
 

@@ -114,20 +114,30 @@ def kinds() -> list[type[Job]]:
 # Claiming
 
 
-def claim(worker: str) -> Job | None:
+def claim(worker: str, only: Job | None = None) -> Job | None:
     """Return the job that waits longest and may start now, held by the caller alone; None if none does.
+
+    With `only` it is that job or none.
+    """
+    for job, lanes in startable():
+        if only in (None, job) and _take(job, Q(status=Status.WAITING, goal=job.goal), lanes):
+            with job.in_log():
+                log.info("%s claimed %s %s to %s", worker, job._meta.model_name, job.pk, job.goal)
+            return job
+    return None
+
+
+def startable() -> Iterator[tuple[Job, list[str]]]:
+    """Yield the jobs that may start now, oldest first, and the lanes that each needs.
 
     A job that only waits for a lane keeps younger ones out of it.
     """
     taken = _lanes_taken()
     for job in _waiting():
         lanes = _lanes_needed(job, job.goal)
-        if taken.isdisjoint(lanes) and _take(job, Q(status=Status.WAITING, goal=job.goal), lanes):
-            with job.in_log():
-                log.info("%s claimed %s %s to %s", worker, job._meta.model_name, job.pk, job.goal)
-            return job
+        if taken.isdisjoint(lanes):
+            yield job, lanes
         taken.update(lanes)
-    return None
 
 
 def claim_this(job: Job, goal: str, of: tuple[Status, ...], attempt: int | None = None) -> bool:

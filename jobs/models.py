@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from accessaudience import logs
 from accessaudience.roles import MARKETER
+from jobs import messages
 
 if TYPE_CHECKING:
     from jobs.lease import Lease
@@ -112,11 +113,13 @@ class Job(models.Model):
         abstract = True
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save; of a new one, note in which request it was made."""
+        """Save; of a new one, note in which request it was made, and tell workers if it waits for one."""
         is_new = self._state.adding
         super().save(*args, **kwargs)
         if is_new:
             Origin.note(self)
+            if self.status == Status.WAITING:
+                messages.announce(self._meta.label_lower, self.pk)
 
     @contextmanager
     def in_log(self) -> Iterator[None]:
@@ -148,12 +151,21 @@ class Job(models.Model):
         """Return how it ended, or why it needs its user, in words; None if that is nothing to tell."""
         return None
 
-    def transition(self, to: Status, *, of: tuple[Status, ...], given: models.Q | None = None, **changes: Any) -> bool:
+    def transition(
+        self,
+        to: Status,
+        *,
+        of: tuple[Status, ...],
+        given: models.Q | None = None,
+        told: bool = True,
+        **changes: Any,
+    ) -> bool:
         """Set the status to `to`, and `changes`, if it is still one of `of`; False if somebody was first.
 
-        `given` is what else must still hold. One conditional UPDATE: of many racing callers exactly
-        one gets True. Whoever moves a live job on takes its lease away, and the worker that has it
-        stops at its next beat. A job put into the queue starts anew, with all its attempts.
+        `given` is what else must still hold; who does the job at once has no worker `told`. One conditional
+        UPDATE: of many racing callers exactly one gets True. Whoever moves a live job on takes its lease away,
+        and the worker that has it stops at its next beat. A job put into the queue starts anew, with all its
+        attempts.
         """
         if to not in LIVE:
             changes.setdefault("lease_token", None)
@@ -169,6 +181,8 @@ class Job(models.Model):
                 setattr(self, field, value)
             if to == Status.WAITING:
                 Origin.note(self)
+                if told:
+                    messages.announce(self._meta.label_lower, self.pk)
         return bool(won)
 
     def beat(self, progress: int, total: int, step: str) -> None:
@@ -310,15 +324,29 @@ class Lane(models.Model):
         return self.name
 
 
-class WorkerSeen(models.Model):
-    """A worker process and when it last said that it lives; pages tell whether any does."""
+class Seen(models.Model):
+    """A process and when it last said that it lives."""
 
     name = models.CharField(max_length=200, primary_key=True)
     started_at = models.DateTimeField()
     seen_at = models.DateTimeField(db_index=True)
 
     class Meta:
-        verbose_name_plural = "workers seen"
+        abstract = True
 
     def __str__(self) -> str:
         return self.name
+
+
+class WorkerSeen(Seen):
+    """A worker; pages tell whether any lives."""
+
+    class Meta:
+        verbose_name_plural = "workers seen"
+
+
+class BeatSeen(Seen):
+    """A beat, which tells the workers of Celery when to do what is due."""
+
+    class Meta:
+        verbose_name_plural = "beats seen"

@@ -10,11 +10,10 @@ import time
 from types import FrameType
 
 from django.db import DatabaseError, InterfaceError, connections
-from django.utils.module_loading import import_string
 
 from accessaudience import runs
-from jobs.lease import Reaper, claim, give_back_of_dead, kinds
-from jobs.models import Notice, Origin
+from jobs import chores
+from jobs.lease import Reaper, claim, give_back_of_dead
 from jobs.presence import present
 from jobs.runner import perform
 
@@ -23,6 +22,7 @@ log = logging.getLogger(__name__)
 REAP_EVERY = 5.0  # seconds
 UPKEEP_EVERY = 3600.0
 DUE_EVERY = 15.0
+GRACE = 5.0  # seconds that a job may go on after SIGTERM; then it returns to the queue
 SLICE = 0.2  # seconds; the longest sleep before a signal is heeded
 MAX_WAIT = 30.0  # seconds between two tries to reach a database that is gone
 
@@ -30,7 +30,7 @@ MAX_WAIT = 30.0  # seconds between two tries to reach a database that is gone
 class Worker:
     """One worker process. SIGTERM or SIGINT: goes on for `grace` seconds at most, then gives its job back."""
 
-    def __init__(self, name: str, *, poll: float = 1.0, grace: float = 5.0) -> None:
+    def __init__(self, name: str, *, poll: float = 1.0, grace: float = GRACE) -> None:
         self.name = name
         self._poll = poll
         self._grace = grace
@@ -52,7 +52,7 @@ class Worker:
             while self._stop_at is None and took != at_most:
                 try:
                     found = self._do_one()
-                    idled = not found and _use_idle_time()
+                    idled = not found and chores.use_idle_time()
                     faults = 0
                 except (DatabaseError, InterfaceError) as error:
                     faults += 1
@@ -87,12 +87,10 @@ class Worker:
             self._reaper.look()
             self._reap_at = time.monotonic() + REAP_EVERY
         if time.monotonic() >= self._upkeep_at:
-            _keep_up()
+            chores.keep_up()
             self._upkeep_at = time.monotonic() + UPKEEP_EVERY
         if time.monotonic() >= self._due_at:
-            for kind in kinds():
-                if kind.due:
-                    import_string(kind.due)()
+            chores.due()
             self._due_at = time.monotonic() + DUE_EVERY
         job = claim(self.name)
         if job:
@@ -105,20 +103,3 @@ class Worker:
         until = time.monotonic() + seconds * random.uniform(0.75, 1.25)  # noqa: S311  # not a secret
         while self._stop_at is None and time.monotonic() < until:
             time.sleep(SLICE)
-
-
-def _use_idle_time() -> bool:
-    """Let each kind of job do a little of what can wait; whether there was anything."""
-    return any(import_string(kind.idle)() for kind in kinds() if kind.idle)
-
-
-def _keep_up() -> None:
-    """Call the upkeep of each kind of job; what storage refuses is tried again next time."""
-    Origin.forget_old()
-    Notice.forget_old()
-    for kind in kinds():
-        if kind.upkeep:
-            try:
-                import_string(kind.upkeep)()
-            except OSError as error:
-                log.warning("%s did not work: %s", kind.upkeep, error)

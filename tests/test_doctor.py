@@ -27,12 +27,13 @@ from imports.models import ImportJob
 from integrations.klaviyo import client
 from integrations.models import KlaviyoAccount
 from integrations.secrets import Secret
-from jobs.models import WorkerSeen
+from jobs.models import BeatSeen, WorkerSeen
 from people.models import Person
 from segments.models import SearchBacklog
 from tests.conftest import use_storage
 from tests.klaviyo import fake as faults
 from tests.klaviyo.fake import READ_ALL, FakeKlaviyo
+from tests.topology.stack import free_port
 
 if TYPE_CHECKING:
     from tests.store import Bucket
@@ -337,3 +338,31 @@ def test_settings_that_do_not_fit_together(
     assert not [
         each for each in json.loads(doctor().text)["checks"] if each["check"] == "settings" and each["state"] == "ok"
     ]
+
+
+def test_a_redis_that_is_away_is_wrong_only_where_jobs_go_through_it(
+    doctor: Callable[..., Diagnosis], settings: Any
+) -> None:
+    settings.REDIS_URL = f"redis://:the-password@127.0.0.1:{free_port()}/0"
+    found = doctor()
+    assert found.of("redis")[0] == "warning"
+    assert "does not answer at 127.0.0.1" in found.of("redis")[1]
+    assert "beat" not in found.checks
+    settings.TASKS_BACKEND = "celery"
+    found = doctor()
+    assert found.of("redis")[0] == "wrong"
+    assert "Jobs wait until then" in found.checks["redis"]["do"]
+    assert "the-password" not in found.text
+
+
+def test_celery_without_a_beat(doctor: Callable[..., Diagnosis], settings: Any) -> None:
+    settings.TASKS_BACKEND = "celery"
+    assert doctor().of("beat") == (
+        "wrong",
+        "None has been seen for days: no sync is started by its schedule, and a job whose message was lost waits.",
+    )
+    now = timezone.now()
+    BeatSeen.objects.create(name="here:2", started_at=now, seen_at=now)
+    assert doctor().of("beat") == ("ok", "Seen in the last minute.")
+    WorkerSeen.objects.all().delete()
+    assert doctor().checks["worker"]["do"].startswith("Start one: celery --app jobs.celery worker")

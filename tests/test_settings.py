@@ -52,6 +52,12 @@ def check(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
         ("EMAIL_URL", "mail.example.com:587"),
         ("EMAIL_URL", "smtp+tls://user:password@host"),
         ("REDIS_URL", "localhost:6379"),
+        ("REDIS_URL", "redis://"),
+        ("REDIS_URL", "redis://localhost:port/0"),
+        ("REDIS_URL", "redis://localhost:6379/first"),
+        ("REDIS_URL", "unix://"),
+        ("TASKS_BACKEND", "rabbitmq"),
+        ("TASKS_BACKEND", "celery"),
         ("SESSION_DAYS", "0"),
         ("STORAGE_URL", "https://s3.example.com/uploads"),
         ("METRICS_TOKEN", "too short"),
@@ -66,6 +72,13 @@ def test_a_wrong_value_stops_the_start_with_one_sentence_that_names_it(name: str
     assert done.stdout == ""
     assert done.stderr.startswith(name)
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("redis", ["", "unix:///run/redis.sock"])
+def test_celery_without_a_redis_that_it_can_use_stops_the_start(redis: str, tmp_path: Path) -> None:
+    done = check(tmp_path, **ON_POSTGRESQL, TASKS_BACKEND="celery", REDIS_URL=redis)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "TASKS_BACKEND=celery needs REDIS_URL, like redis://host:6379/0.\n"
 
 
 @pytest.mark.parametrize("name", ["SECRET_KEY", "ENCRYPTION_KEYS"])

@@ -16,7 +16,7 @@ import psutil
 import pytest
 from django.conf import settings
 
-from accessaudience.supervisor import Child, how_it_ended, port_of
+from accessaudience.supervisor import Child, background, how_it_ended, port_of
 
 COMMAND = [sys.executable, "-m", "accessaudience.supervisor"]
 PROCESSES = 4  # gunicorn, two of its workers, the worker
@@ -185,3 +185,10 @@ def test_each_run_knows_of_those_before_it(tmp_path: Path) -> None:
 def test_an_end_is_told_in_words() -> None:
     assert how_it_ended(3) == "ended with status 3"
     assert how_it_ended(-signal.SIGKILL) == "was ended by SIGKILL"
+
+
+def test_tasks_backend_says_what_does_the_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TASKS_BACKEND", raising=False)
+    assert [child.command[1:] for child in background()] == [["manage.py", "worker"]]
+    monkeypatch.setenv("TASKS_BACKEND", " Celery ")
+    assert [child.command[-1] for child in background()] == ["worker", "beat"]

@@ -5,10 +5,11 @@ import signal
 import socket
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accessaudience.parent import end_with_supervisor
-from jobs.worker import Worker
+from jobs.worker import GRACE, Worker
 
 
 class Command(BaseCommand):
@@ -28,12 +29,15 @@ class Command(BaseCommand):
         parser.add_argument(
             "--grace",
             type=float,
-            default=5.0,
+            default=GRACE,
             help="seconds that a job may go on after SIGTERM; then it returns to the queue (default: 5)",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Work until told to stop."""
+        if settings.TASKS_BACKEND == "celery":
+            told = "TASKS_BACKEND is celery. Start, instead of this: celery -A jobs.celery worker"
+            raise CommandError(f"{told}, any number of them, and celery -A jobs.celery beat, one.")
         worker = Worker(options["name"], poll=options["poll"], grace=options["grace"])
         signal.signal(signal.SIGTERM, worker.stop)
         signal.signal(signal.SIGINT, worker.stop)
