@@ -152,12 +152,10 @@ SESSION_COOKIE_AGE = SESSION_DAYS * 24 * 60 * 60
 
 ACCESS_LOG_DAYS = env.number("ACCESS_LOG_DAYS", default=365)
 
-# What processes share, so that tries to sign in are counted once: in the database, or in Redis.
+# What processes share, so that tries to sign in are counted once: in the database, or in Redis while that is there.
 REDIS_URL = env.redis("REDIS_URL")
-_cache = "redis.RedisCache" if REDIS_URL else "db.DatabaseCache"
-CACHES = {
-    "default": {"BACKEND": f"django.core.cache.backends.{_cache}", "LOCATION": REDIS_URL or "shared_cache"},
-}
+_cache = "accessaudience.shared_cache.RedisOrDatabase" if REDIS_URL else "django.core.cache.backends.db.DatabaseCache"
+CACHES = {"default": {"BACKEND": _cache, "LOCATION": REDIS_URL or "shared_cache"}}
 
 # Who tells workers of a job: they look into the database by themselves, or Celery sends them there through Redis.
 TASKS_BACKEND = env.choice("TASKS_BACKEND", ("database", "celery"), default="database")
