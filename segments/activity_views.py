@@ -26,6 +26,7 @@ from segments.activity import csv_pieces, deed_of, page_of
 from segments.activity_form import NOBODY, ActivityForm, NamesForm
 from segments.activity_names import CHANGED, CREATED, names
 from segments.models import ChangeSet
+from segments.steps import step
 
 PATIENCE = timedelta(minutes=1)  # so long an undo may wait before its page asks whether there is a worker
 
@@ -96,8 +97,13 @@ def being_undone(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _job_context(request: HttpRequest, change_set: ChangeSet) -> dict[str, Any]:
-    """The undo that a worker does, or did; and whether one waits for a worker that is not there."""
+    """The undo that a worker does, or did, the step it is at; and whether one waits for a worker that is not there."""
     job = undoing.latest(change_set)
     seen(request, job)
     waits = job is not None and job.status == Status.WAITING and timezone.now() - job.created_at > PATIENCE
-    return {"job": job, "is_over": job is not None and job.status in ENDED, "no_worker": waits and worker_missing()}
+    return {
+        "job": job,
+        "is_over": job is not None and job.status in ENDED,
+        "step": job and step(job),
+        "no_worker": waits and worker_missing(),
+    }

@@ -15,11 +15,12 @@ from jobs.lease import finish
 from jobs.models import Job, Status
 from jobs.quota import may_wait
 from segments import changes
-from segments.changes.bulk import Finish
+from segments.changes.bulk import Finish, Passed
 from segments.changes.lock import WEB_WAIT
 from segments.forms import FilterForm
 from segments.models import BulkJob, ChangeSet
 from segments.queries import SegmentQuerySet
+from segments.steps import beating
 
 IN_REQUEST = 20_000  # segments; many more would hold a web process, and its user, for seconds
 NOTHING = {
@@ -47,17 +48,18 @@ def act(
     *,
     wait: int | None = WEB_WAIT,
     finish: Finish | None = None,
+    passed: Passed = lambda: None,
 ) -> ChangeSet | None:
     """Do it, as one change; None if there was nothing to do. As segments.changes for the rest."""
     segments = segments_of(channel, chosen)
     match action:
         case BulkJob.Action.DELETE:
-            return changes.delete_all(segments, channel, by, wait=wait, finish=finish)
+            return changes.delete_all(segments, channel, by, wait=wait, finish=finish, passed=passed)
         case BulkJob.Action.ADD:
-            return changes.add_to(segments, targets, by, wait=wait, finish=finish)
+            return changes.add_to(segments, targets, by, wait=wait, finish=finish, passed=passed)
         case _:
             active = action == BulkJob.Action.ACTIVATE
-            return changes.set_active_all(segments, channel, active, by, wait=wait, finish=finish)
+            return changes.set_active_all(segments, channel, active, by, wait=wait, finish=finish, passed=passed)
 
 
 def begin(
@@ -95,4 +97,4 @@ def run(job: Job) -> None:
 
     by = changes.By(job.user, ChangeSet.Via(job.via), form_token=job.form_token)
     targets = Channel.objects.filter(pk__in=job.targets)
-    act(job.action, job.channel, job.chosen, targets, by, wait=None, finish=end)
+    act(job.action, job.channel, job.chosen, targets, by, wait=None, finish=end, passed=beating(job, total))

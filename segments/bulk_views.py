@@ -25,6 +25,7 @@ from segments.activity_views import PATIENCE
 from segments.bulk_forms import BulkForm
 from segments.change_views import by, done, tell, was_done
 from segments.models import BulkJob
+from segments.steps import step
 from segments.views import list_context
 
 NAMED = 8  # of the segments concerned, in the question
@@ -115,5 +116,5 @@ def job(request: HttpRequest, slug: str, pk: UUID) -> HttpResponse:
     found = get_object_or_404(BulkJob.objects.select_related("channel", "change_set"), channel__slug=slug, pk=pk)
     seen(request, found)
     waits = found.status == Status.WAITING and timezone.now() - found.created_at > PATIENCE
-    context = {"job": found, "channel": found.channel, "no_worker": waits and worker_missing()}
+    context = {"job": found, "channel": found.channel, "no_worker": waits and worker_missing(), "step": step(found)}
     return render_fragment(request, "segments/bulkjob_detail.html", "segments/_bulk_job.html", context)

@@ -13,6 +13,7 @@ from jobs.models import ENDED, Job, Status
 from jobs.quota import may_wait
 from segments import changes
 from segments.models import ChangeSet, UndoJob
+from segments.steps import beating
 
 IN_REQUEST = 20_000  # segments; many more would hold a web process, and its user, for seconds
 NOTHING_LEFT = "Nothing was undone: what it changed has been changed again since."
@@ -60,6 +61,5 @@ def run(job: Job) -> None:
         message = "" if undone else NOTHING_LEFT
         finish(job, Status.DONE, undo=undone, progress=total, total=total, message=message)
 
-    changes.undo(
-        job.change_set, changes.By(job.user, ChangeSet.Via(job.via), form_token=job.form_token), wait=None, finish=end
-    )
+    by = changes.By(job.user, ChangeSet.Via(job.via), form_token=job.form_token)
+    changes.undo(job.change_set, by, wait=None, finish=end, passed=beating(job, total))

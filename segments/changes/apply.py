@@ -79,11 +79,13 @@ def apply(
     wait: int | None = None,
     report: Callable[[Channel, Plan], None] | None = None,
     finish: Callable[[Result], None] | None = None,
+    passed: Callable[[], None] = lambda: None,
 ) -> Result:
     """Write the staged rows into each of `channels`, as one change set in one transaction; `wait` as for locked().
 
     `report` sees each channel's plan before it is written. `finish` runs as the last statement before
-    the commit: whatever either raises rolls everything back. A violated constraint is a bug, and aborts.
+    the commit, `passed` when a channel is planned, and when it is written: whatever one of them raises rolls
+    everything back. A violated constraint is a bug, and aborts.
     """
     channels = sorted(channels, key=lambda channel: channel.pk)
     with locked(channels, wait):
@@ -95,8 +97,10 @@ def apply(
                 reach("apply:planned")
                 if report:
                     report(channel, planned)
+                passed()
                 _write(change_set, channel, planned, source)
                 reach("apply:written")
+                passed()
             result.counts[channel.pk] = planned.counts
             close_set(change_set, channel, **planned.counts._asdict())
         enclose(change_set, first_pk)

@@ -24,6 +24,7 @@ from segments.changes.stage import drop_tables, stage_segments
 from segments.models import ChangeSet, Segment, Source
 
 Finish = Callable[[ChangeSet | None], None]
+Passed = Callable[[], None]
 
 RECORD_SWITCHED = f"""
     INSERT INTO segments_change (change_set_id, channel_id, segment, kind, {BEFORE}, {AFTER})
@@ -50,14 +51,15 @@ def set_active_all(
     *,
     wait: int | None = WEB_WAIT,
     finish: Finish | None = None,
+    passed: Passed = lambda: None,
 ) -> ChangeSet | None:
     """Make the `chosen` segments of `channel` active or inactive; None if they all are already.
 
     `finish` is given the same, as the last statement before the commit: what it raises rolls everything back.
-    Raises AlreadyDone, ChannelBusy after `wait` seconds.
+    `passed` is called when they are found, recorded, and written. Raises AlreadyDone, ChannelBusy after `wait` seconds.
     """
     verb = "Activated" if active else "Deactivated"
-    return _write(chosen.filter(active=not active), channel, verb, "updated", by, wait, finish, active=active)
+    return _write(chosen.filter(active=not active), channel, verb, "updated", by, wait, finish, passed, active=active)
 
 
 def delete_all(
@@ -67,9 +69,10 @@ def delete_all(
     *,
     wait: int | None = WEB_WAIT,
     finish: Finish | None = None,
+    passed: Passed = lambda: None,
 ) -> ChangeSet | None:
     """Delete the `chosen` segments of `channel`; None if there are none any more. Otherwise as set_active_all()."""
-    return _write(chosen, channel, "Deleted", "deleted", by, wait, finish)
+    return _write(chosen, channel, "Deleted", "deleted", by, wait, finish, passed)
 
 
 STEPS = {"updated": (RECORD_SWITCHED, SWITCH), "deleted": (RECORD_DELETED, DELETE)}
@@ -83,17 +86,20 @@ def _write(
     by: By,
     wait: int | None,
     finish: Finish | None,
+    passed: Passed,
     **values: Any,
 ) -> ChangeSet | None:
     with locked([channel], wait):
         change_set = open_set(ChangeSet.Kind.BULK, by, verb)
         with _chosen(chosen) as number, connection.cursor() as cursor:
             reach("bulk:chosen")
+            passed()
             if number:
                 parameters = {"change_set": change_set.pk, "now": timezone.now(), **values}
                 for step in STEPS[outcome]:
                     cursor.execute(step, parameters)
                     expect(cursor.rowcount, number, outcome)
+                    passed()
         reach("bulk:written")
         done = change_set if number else None
         if done:
@@ -143,10 +149,12 @@ def add_to(
     *,
     wait: int | None = WEB_WAIT,
     finish: Finish | None = None,
+    passed: Passed = lambda: None,
 ) -> ChangeSet | None:
     """Add segments with the name, segment ID, link and status of the `chosen` to `channels`; what is there is skipped.
 
-    An import of them, but for the file. None if all are there. Otherwise as set_active_all().
+    An import of them, but for the file. None if all are there. `passed` is called when they are found and as by
+    apply(). Otherwise as set_active_all().
     """
     channels = list(channels)
     names = " and ".join(channel.name for channel in channels)
@@ -162,8 +170,18 @@ def add_to(
 
     try:
         with stage_segments(chosen) as staged:
-            kind, source = ChangeSet.Kind.BULK, Source.MANUAL
-            return apply(staged, channels, Rule.SKIP, kind=kind, source=source, by=by, wait=wait, finish=end).change_set
+            passed()
+            return apply(
+                staged,
+                channels,
+                Rule.SKIP,
+                kind=ChangeSet.Kind.BULK,
+                source=Source.MANUAL,
+                by=by,
+                wait=wait,
+                finish=end,
+                passed=passed,
+            ).change_set
     except _NothingToAdd:
         if finish:
             finish(None)

@@ -89,12 +89,13 @@ def undo(
     wait: int | None = WEB_WAIT,
     report: Callable[[UndoPlan], None] | None = None,
     finish: Callable[[ChangeSet | None], None] | None = None,
+    passed: Callable[[], None] = lambda: None,
 ) -> ChangeSet | None:
     """Undo what can be undone of `change_set`, in one transaction; None if that is nothing.
 
     Returns the undo's own change set. `report` sees the plan before it is written. `finish` is given that change set
-    as the last statement before the commit. What either raises rolls everything back. Raises AlreadyDone,
-    ChannelBusy after `wait` seconds.
+    as the last statement before the commit. `passed` is called when it is planned, recorded, removed and restored.
+    What any of them raises rolls everything back. Raises AlreadyDone, ChannelBusy after `wait` seconds.
     """
     channels = list(Channel.objects.filter(changesetchannel__change_set=change_set))
     with locked(channels, wait):
@@ -104,8 +105,9 @@ def undo(
             reach("undo:planned")
             if report:
                 report(planned)
+            passed()
             if planned.removed or planned.restored:
-                _write(planned, undoing)
+                _write(planned, undoing, passed)
                 for channel in channels:
                     close_set(undoing, channel, **_counts(planned.acts[channel.pk]))
                 undone = undoing
@@ -119,7 +121,7 @@ def undo(
     return undone
 
 
-def _write(planned: UndoPlan, undoing: ChangeSet) -> None:
+def _write(planned: UndoPlan, undoing: ChangeSet, passed: Callable[[], None]) -> None:
     parameters = parameters_of(planned.change_set) | {"undo": undoing.pk, "now": timezone.now()}
     park = PARK.format(blob="bytea" if connection.vendor == "postgresql" else "blob")
     with connection.cursor() as cursor:
@@ -133,12 +135,15 @@ def _write(planned: UndoPlan, undoing: ChangeSet) -> None:
 
         expect(written(RECORD_UNTOUCHED, RECORD_REMOVED), planned.removed, "recorded")
         expect(written(RECORD_RESTORED, RECORD_BROUGHT_BACK), planned.restored, "recorded")
+        passed()
         with without_indexes(planned.removed):
             expect(written(REMOVE_UNTOUCHED, REMOVE), planned.removed, "removed")
+        passed()
         written(park)
         restored = written(RESTORE)
         written(RESTORE_KEPT)
         expect(restored + written(BRING_BACK), planned.restored, "restored")
+        passed()
 
 
 @contextmanager

@@ -93,7 +93,7 @@ def test_the_part_of_the_page_asks_until_it_has_ended(as_viewer: Client, as_mark
     assert "HX-Refresh" not in response
     assert b"about to be undone" in response.content
     UndoJob.objects.update(status=Status.RUNNING, total=5)
-    assert b"5 segments in one step" in as_viewer.get(url, headers=htmx).content
+    assert b"5 segments at once" in as_viewer.get(url, headers=htmx).content
     UndoJob.objects.update(status=Status.FAILED, message="The disk is full.")
     assert as_viewer.get(url, headers=htmx)["HX-Refresh"] == "true"
     assert "The disk is full." in as_viewer.get(f"/activity/{made.pk}/").content.decode()
