@@ -44,7 +44,7 @@ axe: installed-to-test  ## check every page for accessibility, light and dark
 faults: installed-to-test  ## break things on both databases, and print what came of each
 	@$(VENV)/python bin/test.py faults
 
-shots: installed-to-test  ## take a picture of every page into OUT=folder (GUIDE=1: those of docs/)
+shots: installed-to-test  ## take a picture of every page into OUT=folder, and see that all fits (GUIDE=1: those of docs/)
 	@$(VENV)/python bin/test.py $(if $(GUIDE),guide --out docs/img,shots --out "$(OUT)")
 
 bench: installed-to-test  ## measure what is promised and write it down (ROW= one row, ROUNDS= fewer, QUICK=1 only sees that it runs)

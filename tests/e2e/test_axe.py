@@ -1,12 +1,13 @@
-"""Every page of the resolver through axe: nothing reported, light and dark, wide and on a phone."""
+"""Every page of the resolver through axe: nothing reported, light and dark, wide and on a phone; and all of it fits."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Page
 
 from people.models import Person
+from tests.e2e.layout import unfitting
 from tests.e2e.workspace import NO_PAGE, PAGES, STRANGERS, Workspace, fill, url_names
 
 WIDE, PHONE = (1440, 900), (390, 844)
@@ -26,13 +27,14 @@ def reported(page: Page) -> Iterator[str]:
             yield f"{page.url}: {violation['id']}: {violation['help']}: {node['html'][:200]}"
 
 
-def look(context: BrowserContext, paths: list[str]) -> list[str]:
-    """Open each of `paths` and return what axe finds."""
+def look(context: BrowserContext, paths: list[str], widths: Iterable[int]) -> list[str]:
+    """Open each of `paths` and return what axe finds, and what does not fit at each of `widths`."""
     page = context.new_page()
     found = []
     for path in paths:
         page.goto(path)
         found += reported(page)
+        found += unfitting(page, widths)
     return found
 
 
@@ -42,12 +44,18 @@ def all_paths(workspace: Workspace) -> list[str]:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
-def test_axe_finds_nothing(open_context: Open, admin_person: Person, theme: str, size: tuple[int, int]) -> None:
+def test_axe_finds_nothing_and_all_fits(
+    open_context: Open, admin_person: Person, theme: str, size: tuple[int, int]
+) -> None:
     found = []
+    # The theme moves nothing.
+    widths = () if theme == "dark" else (1440, 1024) if size == WIDE else (768, 390, 320)
     if (theme == "light") == (size == WIDE):  # what is empty has fewer pieces: two of the four show them all
-        found = look(open_context(admin_person, size=size, theme=theme), all_paths(Workspace(admin_person)))
-    found += look(open_context(admin_person, size=size, theme=theme), all_paths(fill(admin_person)))
-    found += look(open_context(size=size, theme=theme), [path for paths in STRANGERS.values() for path in paths])
+        found = look(open_context(admin_person, size=size, theme=theme), all_paths(Workspace(admin_person)), widths)
+    found += look(open_context(admin_person, size=size, theme=theme), all_paths(fill(admin_person)), widths)
+    found += look(
+        open_context(size=size, theme=theme), [path for paths in STRANGERS.values() for path in paths], widths
+    )
     assert not found, "\n".join(found)
 
 

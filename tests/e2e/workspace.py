@@ -10,7 +10,9 @@ from datetime import timedelta
 from typing import Any
 
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
+from django.apps import apps
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import models
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
@@ -109,6 +111,62 @@ def fill(person: Person) -> Workspace:
     colleague = people_of_every_state(person)
     bulk = bulk_jobs_of_every_state(sms, by)
     return Workspace(person, segment, imported, jobs, account, syncs, colleague, bulk)
+
+
+LONGEST = (
+    "Donaudampfschifffahrtselektrizitätenhauptbetriebswerk",  # a word that no line can be broken in
+    "عملاء القهوة الذين اشتروا أكثر من خمس مرات في السنة الماضية ",
+    "Bought the seasonal roast twice and opened none of the last thirty campaigns ",
+)
+# Columns of text from people or platforms; the rest is made by us.
+TEXTS = {
+    *("name", "file_name", "label", "header", "value", "message", "says", "was", "user_name", "person_name", "about"),
+    *("user_agent", "organisation", "answered_as", "first_name", "last_name", "before_name", "after_name"),
+    *("before_segment_id", "after_segment_id", "segment_id", "synced_name"),
+}
+TEXTS_OF = ("channels", "segments", "imports", "integrations", "people", "usersessions")
+
+
+def rewrite(text: "Callable[[models.Field[Any, Any], int], str]") -> set[str]:
+    """Give every text from outside what `text` says for its column and row; return which columns those are.
+
+    Where it must be unique it ends in the row's number.
+    """
+    written = set()
+    for model in apps.get_models():
+        fields = [
+            field
+            for field in model._meta.concrete_fields
+            if isinstance(field, models.CharField | models.TextField) and field.name in TEXTS and not field.choices
+        ]
+        if model._meta.app_label not in TEXTS_OF or not fields:
+            continue
+        rows = list(model._base_manager.order_by("pk"))
+        for field in fields:
+            for number, row in enumerate(rows):
+                if getattr(row, field.name) is not None:
+                    setattr(row, field.name, text(field, number) + (str(number) if field.unique else ""))
+            written.add(f"{model.__name__}.{field.name}")
+        model._base_manager.bulk_update(rows, [field.name for field in fields], batch_size=50)
+    return written
+
+
+def stretch(workspace: Workspace) -> None:
+    """Make every text from outside as long as it may be: one word, from right to left, and words, in turn."""
+
+    def longest(field: "models.Field[Any, Any]", number: int) -> str:
+        length = (field.max_length or 300) - (4 if field.unique else 0)
+        return (LONGEST[number % len(LONGEST)] * 10)[:length]
+
+    header = ";".join(f"{text * 3} {n}" for n, text in enumerate(LONGEST))
+    cells = "".join(f"{(text * 10)[:255]};{(text * 10)[:250]} {n};htp:/{text}\n" for n, text in enumerate(LONGEST))
+    assert workspace.jobs
+    workspace.jobs["unmatched"] = upload(workspace.person, "long.csv", f"{header}\n{cells}")
+    named = f"Segment name;{header}\n" + "".join(
+        f"{text * 2};{line}\n" for text, line in zip(LONGEST, cells.splitlines(), strict=True)
+    )
+    workspace.jobs["ready"] = upload(workspace.person, "long names.csv", named)
+    rewrite(longest)
 
 
 def bulk_jobs_of_every_state(channel: Channel, by: changes.By) -> list[BulkJob]:
