@@ -287,8 +287,8 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
             if now - conn.since > HEAD_SECONDS:
                 self._forget(conn)
                 self._end(conn, TOO_LATE if conn.has_begun else None)
-            elif not (self.alive or conn.has_begun):
-                self._drop(conn)
+            elif not (self.alive or conn.has_begun) and now - conn.since > LINGER_SECONDS:
+                self._drop(conn)  # one that has just come gets to say what it came for
         for conn in list(self.lingering):
             if now - conn.since > LINGER_SECONDS:
                 self._drop(conn)
