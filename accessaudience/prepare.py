@@ -1,5 +1,7 @@
 """What must be done before serving, if it is not done yet: `python -m accessaudience.prepare`, and gunicorn.conf.py.
 
+`--static` collects the static files alone: for an image, which is built without a database.
+
 Goes in: the settings. Comes out: a database with every migration, collected static files, a first admin;
 or one sentence that says what is wrong, and status 1. Must not know: any app of the project.
 """
@@ -20,11 +22,14 @@ from django.db import OperationalError, connection, connections
 from django.db.migrations.executor import MigrationExecutor
 
 
-def main() -> None:
+def main(*, static_alone: bool = False) -> None:
     """Prepare everything, or end with the reason why not."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "accessaudience.settings")
     try:
         django.setup()
+        if static_alone:
+            collect_static_files()
+            return
         call_command("check", databases=["default"], stdout=io.StringIO())  # it would say that all is well
         migrate()
         collect_static_files()
@@ -50,8 +55,11 @@ def migrate() -> None:
 
 
 def collect_static_files() -> None:
-    """Collect the static files if any of them is not as it was the last time."""
-    stamp = Path(settings.STATIC_ROOT) / ".collected"
+    """Collect the static files if any is not as it was the last time; an image has them, and cannot be written to."""
+    root = Path(settings.STATIC_ROOT)
+    stamp = root / ".collected"
+    if stamp.exists() and not os.access(root, os.W_OK):
+        return
     found = fingerprint_of_static_files()
     if not stamp.exists() or stamp.read_text("ascii") != found:
         print("Collecting static files ...", flush=True)
@@ -70,4 +78,4 @@ def fingerprint_of_static_files() -> str:
 
 
 if __name__ == "__main__":
-    main()
+    main(static_alone=sys.argv[1:] == ["--static"])

@@ -19,6 +19,7 @@ CHECKS = {
     "mypy": [BIN / "mypy", "--no-error-summary"],
     "djlint": [BIN / "djlint", "templates", "--lint", "--quiet"],
     "import-linter": [BIN / "lint-imports", "--no-logo"],
+    "hadolint": [BIN / "hadolint", "Dockerfile"],
     "dangers": [sys.executable, "bin/dangers.py"],
     "secrets": [sys.executable, "bin/leaks.py"],
     "migrations": [*MANAGE, "makemigrations", "--check", "--dry-run"],
