@@ -32,8 +32,15 @@
     !element.checkVisibility({ opacityProperty: true, visibilityProperty: true }) ||
     [element, ...ancestors(element)].some((each) => isReadAloudOnly(each) || each.matches(".skip:not(:focus)"));
 
-  // What lies above the rest on purpose is compared with itself only.
-  const layer = (element) => element.closest(":popover-open, dialog[open], #toasts") ?? document.body;
+  // What lies above the rest on purpose, as what sticks does where a page is scrolled, is compared with itself only.
+  const layers = new Map();
+  function layer(element) {
+    if (!layers.has(element)) {
+      const sticks = [element, ...ancestors(element)].find((each) => style(each).position === "sticky");
+      layers.set(element, element.closest(":popover-open, dialog[open], #toasts") ?? sticks ?? document.body);
+    }
+    return layers.get(element);
+  }
   const root = document.querySelector("dialog:modal") ?? document.body;
   const elements = [...root.querySelectorAll("*")].filter((element) => !isHidden(element));
 

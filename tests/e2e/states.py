@@ -192,7 +192,7 @@ def wrong_key(page: Page, w: Workspace) -> None:
     page.goto("/integrations/klaviyo/")
     page.get_by_label("Private API key").fill("not a key")
     page.get_by_role("button", name="Connect account").click()
-    page.get_by_role("alert").first.wait_for()
+    page.locator(".err, [role=alert]").first.wait_for()
 
 
 def invitation_refused(page: Page, w: Workspace) -> None:
