@@ -21,6 +21,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from pytest_django import DjangoDbBlocker
 
 from accessaudience.roles import ADMIN, MARKETER, ROLES, VIEWER
 from channels.models import Channel
@@ -30,6 +31,7 @@ from people.models import AccessEvent, Person
 from segments import changes
 from segments.models import BulkJob, ChangeSet, Segment
 from segments.values import SegmentValues
+from tests.factories import PersonFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -206,9 +208,17 @@ def _no_tries_counted() -> None:
     cache.clear()
 
 
-@pytest.fixture
-def sample(marketer: Person) -> dict[str, Any]:
-    """One of everything that a URL can name."""
+@pytest.fixture(scope="module")
+def sample(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[dict[str, Any]]:
+    """One of everything that a URL can name, made once: each test looks at it within a transaction of its own."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        yield one_of_everything()
+        transaction.set_rollback(True)
+
+
+def one_of_everything() -> dict[str, Any]:
+    """Make what `sample` is of; return the name of each in URLs."""
+    marketer = PersonFactory()
     channel = Channel.objects.get(slug="email")
     segment = changes.add(channel, SegmentValues("VIP", "v-1"), changes.By(marketer))
     changes.set_active(segment, False, changes.By(marketer))
@@ -249,7 +259,7 @@ def sample(marketer: Person) -> dict[str, Any]:
 
 
 @pytest.fixture
-def caller(sample: dict[str, Any], marketer: Person, person_with: Callable[[str], Person]) -> Callable[[str], Client]:
+def caller(sample: dict[str, Any], person_with: Callable[[str], Person]) -> Callable[[str], Client]:
     """Make a client of a role, of somebody without one, or of a stranger."""
 
     def make(role: str) -> Client:
@@ -257,7 +267,7 @@ def caller(sample: dict[str, Any], marketer: Person, person_with: Callable[[str]
         if role == "no role":
             client.force_login(Person.objects.create_user("new@example.com", "secret"))
         elif role != "stranger":
-            client.force_login(marketer if role == MARKETER else person_with(role))
+            client.force_login(Person.objects.get(pk=sample["person"]) if role == MARKETER else person_with(role))
         return client
 
     return make
