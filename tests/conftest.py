@@ -14,11 +14,13 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.models import Group
 from django.db import connection
-from django.test import Client
+from django.test import Client, TransactionTestCase
+from pytest_django import DjangoDbBlocker
 
 from accessaudience.bucketurl import bucket_options
 from accessaudience.roles import ADMIN, MARKETER, VIEWER
 from people.models import Person
+from tests.migrated import Migrated
 
 if TYPE_CHECKING:
     from tests.store import Bucket, Store
@@ -33,16 +35,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark what has nothing to do with the database, and give tests that commit the rows of the migrations.
-
-    (Channels and roles: the test before such a one emptied every table.)
-    """
+    """Mark what has nothing to do with the database."""
     marker = item.get_closest_marker("django_db")
     fixtures = set(getattr(item, "fixturenames", []))
     if not (marker or item.get_closest_marker("fault") or fixtures & {"db", "live_server", "transactional_db"}):
         item.add_marker("once")
-    if (marker and marker.kwargs.get("transaction")) or fixtures & {"live_server", "transactional_db"}:
-        item.add_marker(pytest.mark.django_db(transaction=True, serialized_rollback=True), append=False)
 
 
 @pytest.fixture(scope="session")
@@ -54,6 +51,16 @@ def django_db_modify_db_settings(
     if database["ENGINE"].endswith("sqlite3"):
         path: Path = tmp_path_factory.mktemp("database") / "test.sqlite3"
         database.setdefault("TEST", {})["NAME"] = str(path)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Let each test that commits leave the rows of the migrations behind, such as channels and roles, and no others."""
+    with django_db_blocker.unblock():
+        migrated = Migrated()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda test: migrated.bring_back())
+        yield
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.conf import settings
-from django.db import connection
 from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
 from pytest_django.live_server_helper import LiveServer
@@ -39,15 +38,9 @@ def chromium() -> str | None:
 
 
 @pytest.fixture(scope="session")
-def browser(django_db_setup: None) -> Iterator[Browser]:
-    """One browser for all tests of a process.
-
-    Beside Playwright's event loop Django has a connection of its own, which must know the migrations' rows too:
-    they are brought back before each test that commits.
-    """
-    rows = connection._test_serialized_contents  # type: ignore[attr-defined]  # of Django's test runner
+def browser() -> Iterator[Browser]:
+    """One browser for all tests of a process."""
     with sync_playwright() as playwright:
-        connection._test_serialized_contents = rows  # type: ignore[attr-defined]
         browser = playwright.chromium.launch(executable_path=chromium(), args=OPTIONS)
         yield browser
         browser.close()
