@@ -25,7 +25,8 @@ import psycopg
 ROOT = Path(__file__).resolve().parent.parent
 PYTEST = [sys.executable, "-m", "pytest"]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
-PROCESSES = "2"
+# One more than the cores of a small machine, as many tests wait for a process; who is done takes from the others.
+PROCESSES = ["-n", "3", "--dist", "worksteal"]
 BROWSER_TESTS = "tests/e2e"
 STACK_TESTS = "tests/topology"
 CORPUS = "tests/imports/test_corpus.py"
@@ -203,7 +204,7 @@ def test_all(suite: Suite) -> None:
 
     The scale stack has a database and a Redis.
     """
-    rest = [f"--ignore={BROWSER_TESTS}", f"--ignore={STACK_TESTS}", "-q", "-rs", "-n", PROCESSES]
+    rest = [f"--ignore={BROWSER_TESTS}", f"--ignore={STACK_TESTS}", "-q", "-rs", *PROCESSES]
     suite.run("SQLite", rest, DATABASE_URL=on_sqlite())
     with suite.needing("the tests on PostgreSQL"), on_postgresql() as address:
         suite.run("PostgreSQL", ["-m", "not once", *rest], DATABASE_URL=address)
@@ -211,9 +212,7 @@ def test_all(suite: Suite) -> None:
             need_redis()
             suite.run("PostgreSQL and Redis", [STACK_TESTS, "-q", "-rs"], DATABASE_URL=address)
     with suite.needing("the tests in a browser"):
-        suite.run(
-            "Chromium", [BROWSER_TESTS, "-q", "-rs", "-n", PROCESSES], DATABASE_URL=on_sqlite(), CHROMIUM=browser()
-        )
+        suite.run("Chromium", [BROWSER_TESTS, "-q", "-rs", *PROCESSES], DATABASE_URL=on_sqlite(), CHROMIUM=browser())
 
 
 def test_corpus(suite: Suite) -> None:
@@ -256,7 +255,7 @@ def take_shots(suite: Suite, folder: str, of: str) -> None:
     """Pictures: `shots` of every page, `guide` of those that docs/ shows."""
     with suite.needing("the pictures"):
         given = {"DATABASE_URL": on_sqlite(), "CHROMIUM": browser(), "SHOTS": str(Path(folder).absolute())}
-        suite.run("pictures", [f"{BROWSER_TESTS}/{of}.py", "-q", "-n", PROCESSES], **given)
+        suite.run("pictures", [f"{BROWSER_TESTS}/{of}.py", "-q", *PROCESSES], **given)
 
 
 def main() -> int:
