@@ -1,4 +1,4 @@
-"""Two web servers, four workers, beat, PostgreSQL, Redis: one is killed, the other comes back empty, no job is lost."""
+"""Two web servers, four workers, beat, PostgreSQL, S3, Redis: a worker dies, Redis comes back empty, no job is lost."""
 
 import pytest
 
@@ -6,6 +6,7 @@ from channels.models import Channel
 from imports.models import ImportJob
 from jobs.models import Lane, Status, WorkerSeen
 from segments.models import ChangeSet, Segment
+from tests.store import Bucket
 from tests.topology.stack import Process, Stack, Web, until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.fault]
@@ -36,7 +37,7 @@ def started(stack: Stack, session: str) -> tuple[Web, Web, Process]:
     return *webs, victim
 
 
-def test_no_job_is_lost_or_done_twice_whoever_is_killed(stack: Stack, session: str) -> None:
+def test_no_job_is_lost_or_done_twice_whoever_is_killed(stack: Stack, session: str, bucket: Bucket) -> None:
     here, there, victim = started(stack, session)
 
     # A worker dies in the middle of a job, with all of its processes: nobody can say that it has ended.
@@ -82,6 +83,8 @@ def test_no_job_is_lost_or_done_twice_whoever_is_killed(stack: Stack, session: s
     assert_done_once(big, 12_000, attempt=2)
     assert ChangeSet.objects.count() == 9
     assert not Lane.objects.exists()
+    files = {name.split("/")[1] for name in bucket.names()}
+    assert files == {str(job.pk) for job in (big, small, *kept, again)}
     counted = Channel.objects.filter(slug="email").values_list("segment_count", flat=True)
     assert list(counted) == [12_000]
     assert [worker.stop() for worker in workers] == [0] * 4
