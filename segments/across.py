@@ -18,10 +18,8 @@ so far, and the next one goes on from there: no page reads a channel whole.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from django.core.exceptions import EmptyResultSet
 from django.db import connection
 
 from channels.models import Channel
@@ -29,7 +27,7 @@ from segments import search_index
 from segments.forms import KLAVIYO_KINDS
 from segments.models import Segment
 from segments.pages import BY_NAME, Cursor, Run
-from segments.queries import SegmentQuerySet
+from segments.queries import SegmentQuerySet, union_all
 from segments.values import fold
 
 FEW = 3_000  # segments that are read at once
@@ -293,21 +291,13 @@ def _horizon(origins: Iterable[Found], number: int, backwards: bool) -> Place | 
 
 def _read(parts: Iterable[SegmentQuerySet], channels: Sequence[Channel]) -> tuple[list[Found], list[Row]]:
     """Return the segments of `parts`, and the rows that they belong to, in one query."""
-    inner: list[str] = []
-    parameters: list[Any] = []
-    for part in parts:
-        try:
-            sql, values = part.values_list("id", "identity_key").query.sql_with_params()
-        except EmptyResultSet:
-            continue
-        inner.append(f"SELECT * FROM ({sql}) part_{len(inner)}")  # noqa: S608  # Django's own SQL
-        parameters.append(values)
+    inner, parameters = union_all(part.values_list("id", "identity_key") for part in parts)
     if not inner:
         return [], []
     where = OF_IDENTITY.format(channels=", ".join(["%s"] * len(channels)))
-    sql = WITH_THEIR_LIKE.format(columns=COLUMNS, found=" UNION ALL ".join(inner), where=where)
+    sql = WITH_THEIR_LIKE.format(columns=COLUMNS, found=inner, where=where)
     with connection.cursor() as cursor:
-        cursor.execute(sql, [*chain(*parameters), *(channel.pk for channel in channels)])
+        cursor.execute(sql, [*parameters, *(channel.pk for channel in channels)])
         return _rows(cursor.fetchall(), channels)
 
 

@@ -4,8 +4,10 @@ Goes in: what somebody looks for. Comes out: a QuerySet. Writes nothing, and mus
 or templates. Ordering and pages are segments.pages.
 """
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from django.core.exceptions import EmptyResultSet
 from django.db import models
 from django.db.models import F, Q
 
@@ -81,3 +83,20 @@ class SegmentQuerySet(models.QuerySet["Segment"]):
         """How many there are, but at most `cap` + 1: the database stops counting there."""
         some: Any = self.order_by().values("pk")[: cap + 1]
         return int(some.count())
+
+
+def union_all(parts: Iterable[models.QuerySet[Any, Any]]) -> tuple[str, list[Any]]:
+    """Return one query for the rows of all `parts`, in no order, with its parameters; "" if none can have any.
+
+    Each part may be cut off in its own order, which QuerySet.union() cannot do on SQLite.
+    """
+    queries: list[str] = []
+    parameters: list[Any] = []
+    for part in parts:
+        try:
+            sql, values = part.query.sql_with_params()
+        except EmptyResultSet:
+            continue
+        queries.append(f"SELECT * FROM ({sql}) part_{len(queries)}")  # noqa: S608  # Django's own SQL
+        parameters += values
+    return " UNION ALL ".join(queries), parameters

@@ -1,11 +1,14 @@
 """A search without a hit says which other channels have it, and adds it from there."""
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from accessaudience.templatetags.aa import marked
 from channels.models import Channel
-from segments.elsewhere import SHOWN
+from segments import search_index
+from segments.elsewhere import SHOWN, hits
 from segments.models import Segment
 from tests.factories import SegmentFactory
 
@@ -83,3 +86,38 @@ def test_where_no_channel_has_it_that_is_said(as_viewer: Client) -> None:
 )
 def test_what_was_searched_is_marked(text: str, searched: str, shown: str) -> None:
     assert str(marked(text, searched)) == shown
+
+
+@pytest.fixture(params=["common", "rare"])
+def number_of_candidates(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More matches than the index of searches tells, or fewer: both ways to find the first ones. SQLite has one."""
+    if request.param == "common":
+        monkeypatch.setattr(search_index, "MOST", 0)
+
+
+def test_the_first_by_name_of_each_channel_are_found(sms: Channel, number_of_candidates: None) -> None:
+    meta = Channel.objects.get(slug="meta")
+    for name in ("Lapsed z", "Lapsed a", *(f"Lapsed m{number}" for number in range(SHOWN))):
+        SegmentFactory(name=name, channel=sms)
+    SegmentFactory(name="VIP", segment_id="lapsed-1", channel=meta)
+    found = hits([meta, Channel.objects.get(slug="email"), sms], "LAPSED")
+    expected = ["Lapsed a", *(f"Lapsed m{number}" for number in range(SHOWN - 1))]
+    assert [(each.channel, [segment.name for segment in each.segments], each.more) for each in found] == [
+        (meta, ["VIP"], False),
+        (sms, expected, True),
+    ]
+
+
+def test_many_channels_are_searched_in_as_few_queries_as_one(sms: Channel, number_of_candidates: None) -> None:
+    SegmentFactory(name="Lapsed", channel=sms)
+    with CaptureQueriesContext(connection) as of_one:
+        assert len(hits([sms], "lapsed")) == 1
+    channels = [sms, *(Channel.objects.create(name=f"Shop {n}", slug=f"shop-{n}", position=n + 9) for n in range(30))]
+    for channel in channels[1:]:
+        SegmentFactory(name="Lapsed", channel=channel)
+    with CaptureQueriesContext(connection) as of_many:
+        found = hits(channels, "lapsed")
+        sources = [segment.get_source_display() for each in found for segment in each.segments]
+    assert [each.channel for each in found] == channels
+    assert sources == ["Manual"] * len(channels)
+    assert len(of_many) == len(of_one) <= 2
