@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from django.conf import settings
 from django.test import Client
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
 from people.models import Person
@@ -30,6 +30,8 @@ OPTIONS = [
     "--no-first-run",
 ]
 WIDE, PHONE = (1440, 900), (390, 844)
+PATIENCE = 30_000  # milliseconds after which something is wrong; never a measure of speed
+expect.set_options(timeout=PATIENCE)
 
 
 def chromium() -> str | None:
@@ -84,7 +86,7 @@ def open_context(browser: Browser, live_server: LiveServer) -> Iterator[Callable
         context.on("requestfailed", lambda request: under_way.discard(request))
         context.on("console", on_console)
         context.on("page", watch)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE)
         if person:
             sign_in(context, person, live_server.url)
         contexts.append(context)

@@ -67,7 +67,7 @@ def test_axe_finds_nothing_in_open_menus_and_panels(open_context: Open, admin_pe
     found = list(reported(page))
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Notifications").click()
-    page.get_by_role("link", name="attentive_segments_export.csv").wait_for()
+    page.locator("#bell-menu").get_by_role("link", name="attentive_segments_export.csv").wait_for()
     found += reported(page)
     page.goto("/channels/email/segments/")
     page.get_by_role("link", name="Add segment").click()
