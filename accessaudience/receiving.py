@@ -66,14 +66,20 @@ class Connection(gthread.TConn):  # type: ignore[misc]  # gunicorn has no types
         self.is_large = False
         self._look()
 
-    def take(self) -> bool:
-        """Take in what has come, without waiting for more; False if the other side has hung up."""
+    def _received(self) -> bytes | None:
+        """Return what has come, without waiting; None if that is nothing, b"" if the other side has hung up."""
         try:
-            data = self.sock.recv(PIECE)
+            return self.sock.recv(PIECE)
         except BlockingIOError:
-            return True
+            return None
         except OSError:
-            return False
+            return b""
+
+    def take(self) -> bool:
+        """Take in what has come; False if the other side has hung up."""
+        data = self._received()
+        if data is None:
+            return True
         self._come += data
         self._look()
         return bool(data)
@@ -123,12 +129,9 @@ class Connection(gthread.TConn):  # type: ignore[misc]  # gunicorn has no types
 
     def discard(self) -> bool:
         """Take what is still coming, and keep nothing of it; False once it ends, or is too much."""
-        try:
-            data = self.sock.recv(PIECE)
-        except BlockingIOError:
+        data = self._received()
+        if data is None:
             return True
-        except OSError:
-            return False
         self.leftover += len(data)
         return bool(data) and self.leftover < LINGER_MOST
 
