@@ -5,6 +5,7 @@ many a worker does it, and a page says how far it is.
 """
 
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import messages
@@ -12,6 +13,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST, require_safe
 
 from accessaudience.htmx import render_fragment, wants_fragment
@@ -29,6 +32,8 @@ from segments.steps import step
 from segments.views import list_context
 
 NAMED = 8  # of the segments concerned, in the question
+FOUND = 3  # of those that are there already, in the answer
+AMBIGUOUS = "Not added to {}: several segments there are named {}. A Segment ID would say which one is meant."
 
 
 @require_POST
@@ -65,7 +70,31 @@ def act_now(request: HttpRequest, form: BulkForm) -> None:
         if change_set:
             tell(request, f"{change_set.label}.", change_set)
         else:
-            messages.info(request, bulk.NOTHING[BulkJob.Action(form.action)])
+            adds = form.action == BulkJob.Action.ADD
+            found = changes.left_out(form.segments, targets, FOUND) if adds else []
+            messages.info(request, why_not_added(found) or bulk.NOTHING[BulkJob.Action(form.action)])
+
+
+def why_not_added(found: list[changes.LeftOut]) -> SafeString | None:
+    """What stands in the way in each channel, with links to it; None if nothing does any more."""
+    sentences = []
+    for each in found:
+        channel = each.channel
+        there = {row.target: row.before.name for row in each.there if row.before}
+        named = {row.after.name for row in each.ambiguous}
+        if there:
+            links = [(reverse("segments:detail", args=[channel.slug, pk]), name) for pk, name in there.items()]
+            sentences.append(format_html("Already in {}: {}.", channel, linked(links, each.counts.skipped)))
+        if named:
+            links = [(f"{channel.get_absolute_url()}?{urlencode({'q': name})}", name) for name in sorted(named)]
+            sentences.append(format_html(AMBIGUOUS, channel, linked(links, each.counts.errors)))
+    return format_html_join(" ", "{}", ((sentence,) for sentence in sentences)) if sentences else None
+
+
+def linked(links: list[tuple[str, str]], total: int) -> SafeString:
+    """Names with where they lead, and how many more there are."""
+    names = format_html_join(", ", '<a href="{}"><bdi>{}</bdi></a>', links)
+    return format_html("{} and {} more", names, f"{total - FOUND:,}") if total > FOUND else names
 
 
 def follow(request: HttpRequest, form: BulkForm) -> HttpResponse:

@@ -5,7 +5,7 @@ segment of a form goes through `edit`. Each change is a ChangeSet and can be und
 """
 
 from segments.changes.apply import Result, apply
-from segments.changes.bulk import add_to, adding_to, delete_all, set_active_all
+from segments.changes.bulk import LeftOut, add_to, adding_to, delete_all, left_out, set_active_all
 from segments.changes.edit import EditedMeanwhile, IdentityTaken, add, delete, edit, set_active
 from segments.changes.lock import ChannelBusy
 from segments.changes.plan import Counts, Plan, PlannedRow, Rule, plan
@@ -23,6 +23,7 @@ __all__ = [
     "EditedMeanwhile",
     "Fetched",
     "IdentityTaken",
+    "LeftOut",
     "Plan",
     "PlannedRow",
     "Result",
@@ -42,6 +43,7 @@ __all__ = [
     "delete",
     "delete_all",
     "edit",
+    "left_out",
     "plan",
     "plan_sync",
     "set_active",

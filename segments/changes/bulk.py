@@ -7,6 +7,7 @@ are. Must not know: requests, jobs (the caller's `finish` ends them, inside the 
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
@@ -17,7 +18,7 @@ from channels.models import Channel
 from jobs.points import reach
 from segments.changes.apply import Result, apply, expect
 from segments.changes.lock import WEB_WAIT, locked
-from segments.changes.plan import Counts, Rule, plan
+from segments.changes.plan import Counts, Plan, PlannedRow, Rule, plan
 from segments.changes.record import AFTER, BEFORE, GONE, KEPT, NOW
 from segments.changes.sets import By, close_set, open_set
 from segments.changes.stage import drop_tables, stage_segments
@@ -134,12 +135,39 @@ def _chosen(segments: "QuerySet[Segment]") -> Iterator[int]:
 
 def adding_to(chosen: "QuerySet[Segment]", channels: Iterable[Channel]) -> dict[int, Counts]:
     """Return what add_to() would do now, by the primary key of each of `channels`. Nothing is written."""
-    found = {}
+    return {channel.pk: planned.counts for channel, planned in _adding(chosen, channels)}
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Why segments are not added to `channel`: what they are there already, and what could be one of several there."""
+
+    channel: Channel
+    counts: Counts
+    there: list[PlannedRow]
+    ambiguous: list[PlannedRow]
+
+
+def left_out(chosen: "QuerySet[Segment]", channels: Iterable[Channel], most: int) -> list[LeftOut]:
+    """Return what add_to() would not add to each of `channels` now, at most `most` rows of a kind. Nothing is written.
+
+    Reads all that would be left out.
+    """
+    found = []
+    for channel, planned in _adding(chosen, channels):
+        rows: dict[str, list[PlannedRow]] = {"skipped": [], "error": []}
+        for row in planned.left_out():
+            if len(rows[row.outcome]) < most:
+                rows[row.outcome].append(row)
+        found.append(LeftOut(channel, planned.counts, rows["skipped"], rows["error"]))
+    return found
+
+
+def _adding(chosen: "QuerySet[Segment]", channels: Iterable[Channel]) -> Iterator[tuple[Channel, Plan]]:
     with stage_segments(chosen) as staged:
         for channel in channels:
             with plan(staged, channel, Rule.SKIP) as planned:
-                found[channel.pk] = planned.counts
-    return found
+                yield channel, planned
 
 
 def add_to(

@@ -112,8 +112,40 @@ def test_adding_says_for_each_channel_what_it_would_do(as_marketer: Client, segm
     assert "Choose at least one channel." in refused.content.decode()
     done = send(as_marketer, "add", segments[:2], sure="1", channels=[sms.pk])
     assert messages(done) == ["Added 1 segment to SMS."]
-    again = send(as_marketer, "add", segments[:2], sure="1", channels=[sms.pk])
-    assert messages(again)[-1] == "Nothing was added: they are all there already."
+
+
+def test_what_is_there_already_is_named_and_linked(as_marketer: Client) -> None:
+    sms, meta = Channel.objects.get(slug="sms"), Channel.objects.get(slug="meta")
+    by_name = SegmentFactory(channel=sms, name="vip", segment_id="v-1")
+    by_id = SegmentFactory(channel=meta, name="<b>Best</b>", segment_id="v-1")
+    chosen = [SegmentFactory(name="VIP"), SegmentFactory(name="Lapsed", segment_id="v-1")]
+    [of_sms] = messages(send(as_marketer, "add", chosen[:1], sure="1", channels=[sms.pk]))
+    assert of_sms == f'Already in SMS: <a href="{by_name.get_absolute_url()}"><bdi>vip</bdi></a>.'
+    of_both = messages(send(as_marketer, "add", chosen[1:], sure="1", channels=[sms.pk, meta.pk]))[-1]
+    link = f'<a href="{by_id.get_absolute_url()}"><bdi>&lt;b&gt;Best&lt;/b&gt;</bdi></a>'
+    assert of_both == f"{of_sms} Already in Meta: {link}."
+    assert of_both in as_marketer.get(LIST).content.decode()
+
+
+def test_of_many_that_are_there_a_few_are_named(as_marketer: Client, segments: list[Segment]) -> None:
+    sms = Channel.objects.get(slug="sms")
+    for _ in range(2):
+        response = send(as_marketer, "add", [], all="1", q="vip", sure="1", channels=[sms.pk])
+    said = messages(response)[-1]
+    assert said.startswith("Already in SMS: ")
+    assert [f"<bdi>VIP {number}</bdi>" in said for number in range(5)] == [True, True, True, False, False]
+    assert said.endswith(" and 2 more.")
+
+
+def test_a_name_that_several_have_there_is_not_added_and_leads_to_them(as_marketer: Client) -> None:
+    sms = Channel.objects.get(slug="sms")
+    for number in range(2):
+        SegmentFactory(channel=sms, name="VIP & co", segment_id=f"v-{number}")
+    response = send(as_marketer, "add", [SegmentFactory(name="vip & co")], sure="1", channels=[sms.pk])
+    link = '<a href="/channels/sms/segments/?q=vip+%26+co"><bdi>vip &amp; co</bdi></a>'
+    assert messages(response) == [
+        f"Not added to SMS: several segments there are named {link}. A Segment ID would say which one is meant."
+    ]
 
 
 def test_a_form_sent_twice_acts_once(as_marketer: Client, segments: list[Segment]) -> None:
