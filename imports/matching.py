@@ -5,6 +5,7 @@ same, checked anew: at once where the file is small, else by a worker. Each step
 UPDATE, so that of many tabs and impatient clicks one wins. Must not know: requests, forms.
 """
 
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -25,6 +26,7 @@ from people.models import Person
 CHECK, RUN = ImportJob.Goal.CHECK, ImportJob.Goal.RUN
 OPEN = (Status.UPLOADED, Status.WAITING, Status.CHECKING, Status.READY, Status.FAILED)
 CHECKED = (Status.WAITING, Status.CHECKING, Status.READY)  # or about to be: its encoding is known
+OURS = timedelta(seconds=10)  # so long workers leave a small file to the request that checks it
 NOT_STARTED = Q(status__in=(Status.UPLOADED, Status.READY)) | Q(goal=CHECK)
 
 
@@ -52,7 +54,7 @@ def check_again(job: ImportJob, **changes: Any) -> None:
     Nothing happens to an import that somebody has started meanwhile.
     """
     here = job.size <= settings.IMPORT_CHECK_IN_REQUEST_BYTES
-    changes |= {"goal": CHECK, "message": "", "code": ""}
+    changes |= {"goal": CHECK, "message": "", "code": "", "not_before": timezone.now() + OURS if here else None}
     if not job.transition(Status.WAITING, of=OPEN, given=NOT_STARTED, told=not here, **changes):
         job.refresh_from_db()
     elif here:

@@ -118,6 +118,19 @@ def test_no_template_has_inline_code_or_style_or_another_host(template: Path) ->
     assert not re.search(r'(?:src|href|action)="(?:https?:)?//', text)
 
 
+def shown_in(template: Path) -> set[Path]:
+    """A template and all that it includes."""
+    names = re.findall(r'{% include "([^"]+)"', template.read_text("utf-8"))
+    return {template}.union(*(shown_in(ROOT / "templates" / name) for name in names))
+
+
+def test_what_asks_again_by_itself_has_a_link_for_those_without_script() -> None:
+    asking = {path for path in TEMPLATES if 'hx-trigger="every ' in path.read_text("utf-8")}
+    assert asking
+    link = ROOT / "templates/jobs/_look.html"
+    assert {path for path in asking if link in shown_in(path)} == asking
+
+
 def test_every_icon_that_a_template_or_channel_names_is_in_the_sprite() -> None:
     named = {icon for path in TEMPLATES for icon in re.findall(r'{% icon "([a-z0-9-]+)"', path.read_text("utf-8"))}
     assert named | set(ICONS) <= SPRITE

@@ -88,7 +88,7 @@ def test_preview_guard_and_answer_without_javascript(
     page.get_by_role("link", name="Preview changes").click()
     page.get_by_role("button", name="Preview changes").click()
     work()
-    page.reload()
+    page.get_by_role("link", name="See how far it is").click()
     expect(page.get_by_text("nothing has been changed yet")).to_be_visible()
     page.get_by_role("button", name="Sync from Klaviyo").click()
     work()

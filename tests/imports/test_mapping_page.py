@@ -10,8 +10,11 @@ from django.test import Client
 from django.urls import reverse
 
 from channels.models import Channel
+from imports import matching
 from imports.models import ImportJob
+from jobs import lease
 from jobs.models import Status
+from jobs.runner import run_here
 from people.models import Person
 from segments import changes
 from segments.models import Segment
@@ -126,6 +129,21 @@ def test_change_works_without_script(as_marketer: Client, uploaded: Callable[...
     answer = as_marketer.post(url(job), sent(job, name_column="2"))
     assert "<html" in answer.content.decode()
     assert rows_of(answer) == [(2, "created"), (3, "error"), (4, "error")]
+
+
+def test_worker_leaves_a_small_file_to_the_request_that_checks_it(
+    as_marketer: Client, uploaded: Callable[..., ImportJob], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, claimed = uploaded(COLUMNS), []
+
+    def slow(*args: Any, **more: Any) -> bool:
+        claimed.append(lease.claim("worker of the test"))
+        return run_here(*args, **more)
+
+    monkeypatch.setattr(matching, "run_here", slow)
+    answer = as_marketer.post(url(job), sent(job))
+    assert claimed == [None]
+    assert "1 with errors" in text_of(answer)
 
 
 def test_skipping_what_exists_changes_the_plan(
