@@ -14,6 +14,7 @@ from django.http import QueryDict
 
 from channels.models import Channel
 from imports import uploads
+from imports.kept import KeptUpload, refer
 from imports.mapping import Mapping, is_of_people, looks_like_people
 from imports.matching import limits
 from imports.models import ImportChannel, ImportJob, ImportJobQuerySet
@@ -37,6 +38,7 @@ class UploadForm(forms.Form):
         label="Object type",
         choices=[("segments", "Segments")],
         initial="segments",
+        error_messages={"required": "Choose what the rows are."},
         widget=forms.Select(attrs={"class": "form-select"}),
     )
     channel = forms.ModelMultipleChoiceField(
@@ -59,6 +61,7 @@ class UploadForm(forms.Form):
     people_confirmed = forms.BooleanField(required=False)
 
     peek: Peek  # of the file, once it is clean
+    kept = ""  # the reference to a file that need not be chosen again
 
     def clean_token(self) -> UUID:
         """Return the token of the form, or a new one where a client has sent none."""
@@ -111,22 +114,30 @@ class UploadForm(forms.Form):
             return self.data.getlist("channel")
         return list(self.initial.get("channel", ()))
 
+    def hold(self, user: Person) -> None:
+        """Keep a good file of a form in which something else is missing: `kept` is to come with the form again."""
+        upload = self.cleaned_data.get("file")
+        if upload:
+            stored = upload.kept if isinstance(upload, KeptUpload) else uploads.keep(uuid4(), upload)
+            self.kept = refer(stored, upload.shown_name, user)
+
     def save(self, user: Person) -> tuple[ImportJob, bool]:
         """Store the file and return its import, and whether it is new: a token is good for one.
 
         Another file, or for other channels, under a token that is used up is another import: a
         browser may show a form once more that it has sent. The file comes before its row, outside any
-        transaction: between two disks to store it is to copy it.
+        transaction: between two disks to store it is to copy it. One that was kept has its own token.
         """
         token, upload = self.cleaned_data["token"], self.cleaned_data["file"]
-        first = self._sent_before(token)
+        was_kept = upload.kept if isinstance(upload, KeptUpload) else None
+        first = self._sent_before(was_kept.job if was_kept else token)
         if first and self._repeats(first, user):
             return first, False
-        kept = uploads.keep(uuid4() if first else token, upload)
+        kept = uploads.keep(uuid4(), upload) if first else was_kept or uploads.keep(token, upload)
         try:
             return self._create(user, kept), True
         except IntegrityError:  # sent twice at once, and the other was first
-            first = self._sent_before(token)
+            first = self._sent_before(kept.job)
             if first and not self._repeats(first, user):
                 kept = uploads.keep_apart(kept)
                 return self._create(user, kept), True

@@ -25,6 +25,11 @@ def place_for_upload(job: UUID) -> str:
     return f"imports/{job}/upload-{uuid4().hex}"
 
 
+def is_of_import(job: UUID, name: str) -> bool:
+    """Whether the stored file `name` is the upload of the import `job`."""
+    return ImportJob.objects.filter(pk=job, file=name).exists()
+
+
 def open_stored(name: str) -> BinaryIO:
     """Open a stored file to read; FileNotFoundError if it is not there."""
     return cast(BinaryIO, default_storage.open(name).file)

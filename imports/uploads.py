@@ -120,7 +120,9 @@ def keep_apart(kept: Kept) -> Kept:
 
 
 def forget(kept: Kept) -> None:
-    """Delete a kept file for which there is no import; what cannot be deleted, retention will."""
+    """Delete a kept file unless it is an import's; what cannot be deleted, retention will."""
+    if stored.is_of_import(kept.job, kept.name):
+        return
     with suppress(OSError):
         default_storage.delete(kept.name)
 

@@ -34,6 +34,7 @@ from accessaudience.roles import MARKETER, VIEWER, has_role, role_required
 from channels.models import Channel
 from imports import errorfile, quota, stored
 from imports.forms import ListForm, UploadForm
+from imports.kept import upload_of
 from imports.mapping_form import MappingForm
 from imports.matching import check_again
 from imports.models import ImportJob
@@ -102,15 +103,19 @@ def _upload(request: HttpRequest, handler: UploadHandler, fields: QueryDict) -> 
     if request.method != "POST":
         form = UploadForm(initial={"channel": request.GET.getlist("channel")})
         return _upload_page(request, form)
+    user = cast(Person, request.user)
+    if "file" not in request.FILES and (kept := upload_of(fields.get("kept", ""), user)):
+        request.FILES["file"] = kept
     form = UploadForm(fields, request.FILES)
     if handler.too_large:
         return too_large(request)
     if handler.not_stored:
         return _not_stored(request, form, handler.not_stored)
-    if not form.is_valid():
-        return _upload_page(request, form, status=422)
     try:
-        job, is_new = form.save(cast(Person, request.user))
+        if not form.is_valid():
+            form.hold(user)
+            return _upload_page(request, form, status=422)
+        job, is_new = form.save(user)
     except OSError as error:
         return _not_stored(request, form, error)
     if is_new and not form.peek.problem and MappingForm.of_job(job, form.peek).is_valid():

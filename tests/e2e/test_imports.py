@@ -198,6 +198,17 @@ def test_list_of_people_is_taken_only_when_somebody_has_said_that_it_is_none(pag
     expect(page.get_by_role("button", name="Upload and Import")).to_be_disabled()
 
 
+def test_file_need_not_be_chosen_again_where_no_channel_was_ticked(plain_page: Page) -> None:
+    page = plain_page
+    page.goto("/data/upload/")
+    page.get_by_label("CSV file").set_input_files(SAMPLES / "07_semicolon.csv")
+    page.get_by_role("button", name="Continue to match columns").click()
+    expect(page.get_by_role("alert")).to_contain_text("“07_semicolon.csv” is kept. You need not choose it again.")
+    page.get_by_role("checkbox", name=re.compile("^SMS")).check()
+    page.get_by_role("button", name="Continue to match columns").click()
+    expect(page.get_by_role("heading", name="Match your columns")).to_be_visible()
+
+
 def test_name_of_the_chosen_file_is_shown(page: Page) -> None:
     page.goto("/data/upload/")
     page.get_by_label("CSV file").set_input_files(SAMPLES / "07_semicolon.csv")

@@ -82,6 +82,16 @@ def test_a_file_is_matched_previewed_imported_and_its_errors_come_back(
     assert uploaded(content).rows == 1
 
 
+def test_a_file_without_a_channel_is_kept_in_the_bucket_until_it_has_one(
+    as_marketer: Client, upload: Callable[..., Any], bucket: Bucket
+) -> None:
+    kept = upload(GOOD, channel=[]).context["form"].kept
+    as_marketer.post("/data/upload/", {"object_type": "segments", "channel": "email", "kept": kept})
+    job = ImportJob.objects.get()
+    assert job.status == Status.READY
+    assert job.file in bucket.names()
+
+
 def test_a_large_upload_goes_up_in_parts(uploaded: Uploaded, bucket: Bucket, settings: Any) -> None:
     settings.IMPORT_CHECK_IN_REQUEST_BYTES = 0
     content = GOOD + b"".join(b"Segment number %09d with a long name,i-%09d\n" % (n, n) for n in range(180_000))
