@@ -46,7 +46,7 @@ def check(job: ImportJob) -> None:
                 counts[channel.pk] = plan.counts
                 reading.note_ambiguous(channel, plan)
                 _write_plan(job, channel, _beating(job, reading, plan.rows()), reading)
-        errorfile.write(job, reading.table.header, reading.error_rows())
+        _write_errors(job, reading)
         with transaction.atomic():
             _keep_errors(job, reading)
             _keep_counts(job, counts, reading)
@@ -74,7 +74,7 @@ def run(job: ImportJob) -> None:
             facts = reading.facts()
             if was and was != _counts_of(job):
                 facts["warnings"] = [*facts["warnings"], _changed_since(was, _counts_of(job))]
-            errorfile.write(job, reading.table.header, reading.error_rows())
+            _write_errors(job, reading)
             for channel in job.channels.all():
                 _write_plan(job, channel, skipped[channel.pk], reading)
             reach("import:files_written")
@@ -120,6 +120,11 @@ def _beating(job: ImportJob, reading: Reading, rows: Iterator[PlannedRow]) -> It
 
 def _write_plan(job: ImportJob, channel: Channel, rows: Iterable[PlannedRow], reading: Reading) -> None:
     planfile.write(job, channel.pk, rows, reading.error_rows(channel.pk), reading.mapping)
+
+
+def _write_errors(job: ImportJob, reading: Reading) -> None:
+    table = reading.table
+    errorfile.write(job, table.header, reading.error_rows(), table.dialect.delimiter)
 
 
 def _keep_errors(job: ImportJob, reading: Reading) -> None:

@@ -9,12 +9,13 @@ import re
 from collections.abc import Iterable, Iterator
 from io import StringIO
 from itertools import chain
-from typing import Any
+from typing import IO, Any
 
 from segments.queries import SegmentQuerySet
 
 HEADER = ("Segment name", "Segment ID", "Link", "Active status")
 BOM = "\ufeff"
+SEPARATORS = ",;\t|"
 _BATCH = 2_000
 _FORMULA = re.compile("'*[=+\\-@\t\r\n\x00＝＋－＠]")  # noqa: RUF001  # the full-width signs are meant
 
@@ -22,6 +23,26 @@ _FORMULA = re.compile("'*[=+\\-@\t\r\n\x00＝＋－＠]")  # noqa: RUF001  # the
 def formula_safe(cell: str) -> str:
     """Return `cell` so that no spreadsheet runs it: any `'`s and a sign that starts a formula get one more `'`."""
     return f"'{cell}" if _FORMULA.match(cell) else cell
+
+
+class RowWriter:
+    """Writes rows of a CSV file; its cells are formula_safe already.
+
+    Another spreadsheet may split at another separator than the file's: where a cell holds one, or a line break, its row
+    is quoted whole, so that what stands behind it begins no cell.
+    """
+
+    def __init__(self, to: IO[str], delimiter: str = ",") -> None:
+        self._others = re.compile(f"[{SEPARATORS.replace(delimiter, '')}\r\n]")
+        self._plain, self._quoted = (
+            csv.writer(to, delimiter=delimiter, lineterminator="\r\n", quoting=quoting)
+            for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL)
+        )
+
+    def write(self, row: Iterable[str]) -> None:
+        """Write a row."""
+        cells = list(row)
+        (self._quoted if any(map(self._others.search, cells)) else self._plain).writerow(cells)
 
 
 def csv_pieces(segments: SegmentQuerySet) -> Iterator[str]:
@@ -35,11 +56,11 @@ def csv_pieces(segments: SegmentQuerySet) -> Iterator[str]:
 def csv_of(header: Iterable[str], rows: Iterable[list[str]]) -> Iterator[str]:
     """A CSV file as spreadsheets read it best, a few thousand rows at a time; the cells are formula_safe already."""
     buffer = StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\r\n")
+    writer = RowWriter(buffer)
     buffer.write(BOM)
-    writer.writerow(header)
+    writer.write(header)
     for number, row in enumerate(rows, start=1):
-        writer.writerow(row)
+        writer.write(row)
         if number % _BATCH == 0:
             yield _take(buffer)
     yield _take(buffer)

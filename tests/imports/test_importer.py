@@ -134,6 +134,20 @@ def test_the_error_file_has_the_cells_as_read_and_comes_back() -> None:
     assert [row[2:] for row in error_file(again)] == [row[2:] for row in error_file(job)]
 
 
+@pytest.mark.parametrize("delimiter", [";", "\t", "|"])
+def test_the_error_file_is_separated_as_the_file_was_and_comes_back(delimiter: str) -> None:
+    header = delimiter.join(("Segment name", '"Link (here, there, or, nowhere)"'))
+    job = checked(upload(f"{header}\nVIP,=1{delimiter}ftp://x\n", mapping=Mapping({"name": 1, "link": 2})))
+    assert job.delimiter == delimiter
+    content = stored(f"imports/{job.pk}/{job.files}errors.csv")
+    lines = content.decode("utf-8-sig").splitlines()
+    assert lines[0] == delimiter.join(f'"{cell}"' for cell in ("Line", "Error", *job.header))
+    assert lines[1].endswith(f'"VIP,=1"{delimiter}"ftp://x"')
+    again = checked(upload(content, mapping=Mapping({"name": 3, "link": 4})))
+    assert (again.delimiter, again.header[2:]) == (delimiter, job.header)
+    assert again.row_errors.get().name == "VIP,=1"
+
+
 def test_a_file_without_errors_has_no_error_file() -> None:
     job = checked(upload(MIXED))
     assert error_file(job)

@@ -11,7 +11,7 @@ from django.test import Client
 
 from channels.models import Channel
 from people.models import AccessEvent
-from segments.export import csv_pieces, formula_safe
+from segments.export import RowWriter, csv_pieces, formula_safe
 from segments.models import Segment
 from tests.factories import SegmentFactory
 
@@ -45,6 +45,25 @@ def rows(data: bytes) -> list[list[str]]:
 )
 def test_formulas_get_one_more_apostrophe(cell: str, written: str) -> None:
     assert formula_safe(cell) == written
+
+
+@pytest.mark.parametrize(
+    ("delimiter", "row", "written"),
+    [
+        (",", ["VIP", "", "x y"], "VIP,,x y"),
+        (",", ["a,b", "c"], '"a,b",c'),
+        (",", ["VIP", "a;=1+1"], '"VIP","a;=1+1"'),
+        (",", ["a\t=1+1", ""], '"a\t=1+1",""'),
+        (";", ["a;b", "c"], '"a;b";c'),
+        (";", ["VIP", "a,=1+1"], '"VIP";"a,=1+1"'),
+        ("\t", ["a|@x", "c"], '"a|@x"\t"c"'),
+        (",", ["VIP", "b\n=2"], '"VIP","b\n=2"'),
+    ],
+)
+def test_row_that_another_spreadsheet_would_split_is_quoted(delimiter: str, row: list[str], written: str) -> None:
+    text = io.StringIO(newline="")
+    RowWriter(text, delimiter).write(row)
+    assert text.getvalue() == f"{written}\r\n"
 
 
 @pytest.mark.django_db
