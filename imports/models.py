@@ -5,11 +5,10 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.urls import reverse
 
 from channels.models import Channel
 from imports.fields import SEGMENT_FIELDS
-from jobs.models import Job, JobError, Said, Status
+from jobs.models import Job, JobError, Page, Said, Status
 from segments.activity import is_undone
 from segments.models import ChangeSet
 
@@ -116,9 +115,10 @@ class ImportJob(Job):
     def __str__(self) -> str:
         return self.file_name
 
-    def get_absolute_url(self) -> str:
+    @property
+    def page(self) -> Page:
         """The page that tells how it stands; it leads on to matching columns while that is to be done."""
-        return reverse("imports:detail", args=[self.pk])
+        return Page("imports:detail", [str(self.pk)])
 
     def lanes(self) -> list[str]:
         """The channels that it writes: no other job writes them meanwhile."""
@@ -209,7 +209,7 @@ class ImportJob(Job):
                 tone, after = "", " is checked and ready to import"
             case _:
                 tone, after = "r", f" was not {'read' if self.goal == self.Goal.CHECK else 'imported'}: {self.message}"
-        return Said("file-import", tone, "", self.file_name, after, self.get_absolute_url())
+        return Said("file-import", tone, "", self.file_name, after)
 
 
 class ImportChannel(models.Model):

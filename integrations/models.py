@@ -10,14 +10,13 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.urls import reverse
 from django.utils import timezone
 
 from channels.models import Channel
 from integrations.arrival import ArrivalRule, rules_of
 from integrations.klaviyo.client import SCOPES
 from integrations.secrets import Secret, decrypt, encrypt
-from jobs.models import Job, JobError, Said, Status
+from jobs.models import Job, JobError, Page, Said, Status
 from segments.activity import is_undone
 from segments.models import ChangeSet
 
@@ -170,9 +169,10 @@ class SyncJob(Job):
     def __str__(self) -> str:
         return f"{self.account} into {self.channel}"
 
-    def get_absolute_url(self) -> str:
+    @property
+    def page(self) -> Page:
         """Its page: what it did by name, or how it stands."""
-        return reverse("integrations:sync", args=[self.channel.slug, self.pk])
+        return Page("integrations:sync", [self.channel.slug, str(self.pk)])
 
     def lanes(self) -> list[str]:
         """The channel that it writes: no other job writes it meanwhile."""
@@ -225,7 +225,7 @@ class SyncJob(Job):
             Status.READY: ("refresh", "", " is ready"),
             Status.NEEDS_ANSWER: ("alert-circle", "a", f" stopped and asks: {self.message}"),
         }.get(Status(self.status), ("cloud-off", "r", f" failed: {self.message}"))
-        return Said(icon, tone, what, self.channel.name, after, self.get_absolute_url())
+        return Said(icon, tone, what, self.channel.name, after)
 
 
 class SyncError(JobError):

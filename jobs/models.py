@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from django.conf import settings
 from django.db import models
+from django.urls import reverse
 from django.utils import timezone
 
 from accessaudience import logs
@@ -58,7 +59,7 @@ class JobError(Exception):
 class Said(NamedTuple):
     """How a job ended, as its user is told: `about` stands out between the words around it.
 
-    `tone` is that of the design's results (g, a, r; "" for none), `path` the page that tells more.
+    `tone` is that of the design's results (g, a, r; "" for none).
     """
 
     icon: str
@@ -66,7 +67,13 @@ class Said(NamedTuple):
     before: str
     about: str
     after: str
-    path: str
+
+
+class Page(NamedTuple):
+    """A page by its name and arguments. Its path is asked for by who shows it: that loads every view there is."""
+
+    view: str
+    arguments: list[str]
 
 
 class Job(models.Model):
@@ -120,6 +127,15 @@ class Job(models.Model):
             Origin.note(self)
             if self.status == Status.WAITING:
                 messages.announce(self._meta.label_lower, self.pk)
+
+    def get_absolute_url(self) -> str:
+        """Return the path of its page."""
+        return reverse(self.page.view, args=self.page.arguments)
+
+    @property
+    def page(self) -> Page:
+        """The page that tells how it stands."""
+        raise NotImplementedError
 
     @contextmanager
     def in_log(self) -> Iterator[None]:
@@ -283,7 +299,8 @@ class Notice(models.Model):
     before = models.CharField(max_length=100, blank=True)
     about = models.CharField(max_length=320)
     after = models.TextField(blank=True)
-    path = models.CharField(max_length=200)
+    view = models.CharField(max_length=60)
+    arguments = models.JSONField()
 
     objects = NoticeQuerySet.as_manager()
 
@@ -297,13 +314,18 @@ class Notice(models.Model):
     def __str__(self) -> str:
         return f"{self.before}{self.about}{self.after}"
 
+    @property
+    def path(self) -> str:
+        """Where the page is that tells more."""
+        return reverse(self.view, args=self.arguments)
+
     @classmethod
     def tell(cls, job: Job) -> None:
         """Tell the user of `job`, if it has one, how it ended: unread, even if they had read of it before."""
         said = job.said()
         if job.user_id and said:
-            row = cls(job=job.pk, user_id=job.user_id, **said._asdict())
-            fields = ["user", "at", "seen_at", *Said._fields]
+            row = cls(job=job.pk, user_id=job.user_id, **said._asdict(), **job.page._asdict())
+            fields = ["user", "at", "seen_at", *Said._fields, *Page._fields]
             cls.objects.bulk_create([row], update_conflicts=True, unique_fields=["job"], update_fields=fields)
 
     @classmethod

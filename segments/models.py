@@ -14,7 +14,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.urls import reverse
 
 from channels.models import Channel
-from jobs.models import ENDED, Job, Said, Status
+from jobs.models import ENDED, Job, Page, Said, Status
 from segments.queries import SegmentQuerySet
 from segments.values import fold
 
@@ -337,14 +337,18 @@ class UndoJob(Job):
         """The channels that it writes: no other job writes them meanwhile."""
         return [f"channel:{pk}" for pk in self.change_set.channels.values_list("channel", flat=True)]
 
+    @property
+    def page(self) -> Page:
+        """The page of the change that is to be undone."""
+        return Page("segments:change", [str(self.change_set_id)])
+
     def said(self) -> Said:
         """What was to be undone, and whether it is."""
         what = self.change_set.label or self.change_set.get_kind_display()
-        page = reverse("segments:change", args=[self.change_set_id])
         if self.status == Status.DONE and self.undo_id:
-            return Said("arrow-back-up", "g", "Undone: ", what, "", page)
+            return Said("arrow-back-up", "g", "Undone: ", what, "")
         tone = "a" if self.status == Status.DONE else "r"
-        return Said("arrow-back-up", tone, "Not undone: ", what, f". {self.message}", page)
+        return Said("arrow-back-up", tone, "Not undone: ", what, f". {self.message}")
 
 
 class BulkJob(Job):
@@ -376,18 +380,19 @@ class BulkJob(Job):
         """The channels that it writes: no other job writes them meanwhile."""
         return [f"channel:{pk}" for pk in (self.targets if self.action == self.Action.ADD else [self.channel_id])]
 
-    def get_absolute_url(self) -> str:
+    @property
+    def page(self) -> Page:
         """The page that tells how it stands."""
-        return reverse("segments:bulk_job", args=[self.channel.slug, self.pk])
+        return Page("segments:bulk_job", [self.channel.slug, str(self.pk)])
 
     def said(self) -> Said:
         """What was done to how many segments, and where."""
         where = f" in {self.channel}"
         if self.status == Status.DONE and self.change_set:
-            return Said("list-details", "g", "", self.change_set.label, where, self.get_absolute_url())
+            return Said("list-details", "g", "", self.change_set.label, where)
         tone = "a" if self.status == Status.DONE else "r"
         what = str(self.get_action_display())
-        return Said("list-details", tone, "", what, f"{where}: {self.message}", self.get_absolute_url())
+        return Said("list-details", tone, "", what, f"{where}: {self.message}")
 
     @property
     def is_over(self) -> bool:

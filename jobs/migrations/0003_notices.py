@@ -25,7 +25,8 @@ class Migration(migrations.Migration):
                 ('before', models.CharField(blank=True, max_length=100)),
                 ('about', models.CharField(max_length=320)),
                 ('after', models.TextField(blank=True)),
-                ('path', models.CharField(max_length=200)),
+                ('view', models.CharField(max_length=60)),
+                ('arguments', models.JSONField()),
                 ('user', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='notices', to=settings.AUTH_USER_MODEL)),
             ],
             options={
