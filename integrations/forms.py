@@ -144,6 +144,12 @@ class ChannelSyncForm(forms.Form):
             if operator in OPERATORS and text.strip() and "\0" not in text
         ]
 
+    @property
+    def further(self) -> int | None:
+        """The number of an empty row to write a further rule into; None while there is one, or no more may be."""
+        texts = cast(QueryDict, self.data).getlist("text")
+        return len(texts) + 1 if all(map(str.strip, texts)) and len(texts) < MAX_RULES else None
+
     def save(self, setting: ChannelSync) -> None:
         """Keep what was sent."""
         data = self.cleaned_data

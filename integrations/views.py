@@ -210,7 +210,13 @@ def channel(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 @role_required(ADMIN)
 def channel_matches(request: HttpRequest, slug: str) -> HttpResponse:
-    """Show what the rules being written would match."""
+    """Show what the rules being written would match, and room for a further one."""
     channel = get_object_or_404(Channel, slug=slug)
-    context = {"channel": channel, **matches(channel, ChannelSyncForm(request.POST).rules())}
-    return render(request, "integrations/_matches.html", context)
+    form = ChannelSyncForm(request.POST)
+    context = {
+        "channel": channel,
+        "number": form.further,
+        "operators": OPERATORS.items(),
+        **matches(channel, form.rules()),
+    }
+    return render(request, "integrations/_matches_and_rule.html", context)

@@ -80,6 +80,20 @@ def test_connect_sync_and_undo(
     assert not Segment.objects.exists()
 
 
+def test_rules_are_written_one_after_the_other_and_saved_once(
+    open_context: Open, admin_person: Person, account: KlaviyoAccount
+) -> None:
+    page = open_context(admin_person).new_page()
+    page.goto("/integrations/klaviyo/channels/email/")
+    for number in range(1, 6):
+        page.get_by_label(f"Text of rule {number}").press_sequentially(f"rule {number}")
+    expect(page.get_by_label("Text of rule 6")).to_have_value("")
+    expect(page.get_by_label("Text of rule 5")).to_be_focused()
+    page.get_by_role("button", name="Save settings").click()
+    page.goto("/integrations/klaviyo/channels/email/")
+    expect(page.get_by_label("Text of rule 5")).to_have_value("rule 5")
+
+
 def test_preview_guard_and_answer_without_javascript(
     open_context: Open, marketer: Person, klaviyo: FakeKlaviyo, account: KlaviyoAccount
 ) -> None:

@@ -1,5 +1,6 @@
 """The pages of a sync: the button, how it stands, what changed by name, the question, the preview, the settings."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -380,6 +381,15 @@ def test_a_schedule_needs_one_of_several_accounts(as_admin: Client, account: Kla
     answer = as_admin.post(SETTINGS, {"automatic": "on", "every_hours": "6"})
     assert answer.status_code == 422
     assert "Choose the account that the schedule uses." in text_of(answer)
+
+
+@pytest.mark.parametrize(
+    ("texts", "number"), [(["a", ""], None), (["a", " "], None), (["a", "b"], 3), (["a"] * 49, 50), (["a"] * 50, None)]
+)
+def test_the_rule_editor_has_room_for_a_further_rule(as_admin: Client, texts: list[str], number: int | None) -> None:
+    sent = {"operator": ["contains"] * len(texts), "text": texts}
+    shown = as_admin.post(f"{SETTINGS}matches/", sent, headers=HTMX).content.decode()
+    assert re.findall(r'<input [^>]*id="text-(\d+)"', shown) == ([str(number)] if number else [])
 
 
 def test_the_rule_editor_shows_what_it_would_match(as_admin: Client, klaviyo: FakeKlaviyo, sync: Sync) -> None:
