@@ -7,7 +7,7 @@ The rule: segments of several channels with the same `identity_key` (the same se
 folded name) are one row, whatever they are called. A row is named as in the first of the channels that has it, its
 *leader*, and stands where that one stands: its place is the leader's (name_key, id). So each row has one place, is
 found by walking through the channels' segments in the order that their index has, and passing over those that are no
-leaders. A filter looks at the row as a whole: a text is in the name or ID of any of its segments, a source is that of
+leaders. A filter looks at the row as a whole: a search finds any of its segments, a source is that of
 any, and a row is "active" if it is in all its channels, "inactive" if it is not in one of them.
 
 Two ways lead to the same rows. If few segments can match, which the sizes of the channels, a search or a filter tell,
@@ -18,17 +18,18 @@ so far, and the next one goes on from there: no page reads a channel whole.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 from django.db import connection
 
 from channels.models import Channel
-from segments import search_index
 from segments.forms import KLAVIYO_KINDS
 from segments.models import Segment
 from segments.pages import BY_NAME, Cursor, Run
 from segments.queries import SegmentQuerySet, union_all
-from segments.values import fold
+from segments.search import Search
+from segments.values import words
 
 FEW = 3_000  # segments that are read at once
 LOOKED = 4_000  # segments of each channel that a page looks at before it is shown as it is
@@ -119,17 +120,25 @@ class Wanted:
 
     def matches(self, row: Row) -> bool:
         """Whether `row` is wanted, wherever it is and is not."""
-        text, active = fold(self.q), [found.active for found in row.segments]
+        active = [found.active for found in row.segments]
         return (
-            any(text in found.name_key or text in found.id_key for found in row.segments)
+            any(map(self._has_words, row.segments))
             and (not self.status or all(active) == (self.status == "active"))
             and (not self.source or any(map(self._has_source, row.segments)))
         )
+
+    def _has_words(self, found: Found) -> bool:
+        return all(word in found.name_key or word in found.id_key for word in self.words)
 
     def _has_source(self, found: Found) -> bool:
         if self.source in KLAVIYO_KINDS:
             return found.klaviyo_kind == KLAVIYO_KINDS[self.source]
         return found.source == self.source
+
+    @cached_property
+    def words(self) -> list[str]:
+        """The words of `q`."""
+        return words(self.q)
 
     @property
     def missing_in(self) -> str:
@@ -242,8 +251,8 @@ def _candidates(channels: Sequence[Channel], wanted: Wanted) -> tuple[SegmentQue
     enough = _enough(channels, wanted)
     if sum(channel.segment_count for channel in enough) <= FEW:
         return Segment.objects.filter(channel__in=enough), False
-    if fold(wanted.q):
-        return search_index.search(every, channels, wanted.q), True
+    if wanted.words:
+        return Search(every, channels, wanted.q).rows, True
     if wanted.status == "inactive" or wanted.show == MIXED:
         inactive = every.filter(active=False)  # counted first: that costs an index a moment, and to read them does not
         is_few = inactive.capped_count(FEW) <= FEW

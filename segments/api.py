@@ -26,10 +26,9 @@ from pydantic import Field
 from accessaudience.roles import VIEWER, has_role
 from channels.models import Channel
 from people.models import ApiToken
-from segments import search_index
 from segments.models import ChangeSetChannel
 from segments.pages import Cursor, page_of
-from segments.queries import SegmentQuerySet
+from segments.search import Search
 from segments.values import NAME_MAX
 
 PAGE = 100
@@ -119,11 +118,11 @@ class ProblemOut(Schema):
     fields: Annotated[list[FieldOut], Field(description="Of a 422: the parameters that were not understood.")] = []
 
 
-class Search(Schema):
+class Asked(Schema):
     """What to look for."""
 
     q: Annotated[
-        str, Field(max_length=NAME_MAX, pattern=r"^[^\x00]*$", description="A part of the name or segment ID.")
+        str, Field(max_length=NAME_MAX, pattern=r"^[^\x00]*$", description="Words that the name or segment ID has.")
     ] = ""
     active: Annotated[Literal["", "true", "false"], Field(description="Active or inactive ones only.")] = ""
     cursor: Annotated[str, Field(max_length=2000, description="The next_cursor of the page before.")] = ""
@@ -159,32 +158,31 @@ ANSWER_HEADERS: dict[str, Any] = {
     response={200: SegmentsOut, 304: None, **dict.fromkeys(CODES, ProblemOut)},
     openapi_extra=ANSWER_HEADERS,
 )
-def segments(request: HttpRequest, response: HttpResponse, slug: Slug, search: Query[Search]) -> Any:
+def segments(request: HttpRequest, response: HttpResponse, slug: Slug, asked: Query[Asked]) -> Any:
     """Segments by name, at most 100 a page. With If-None-Match, 304 if nothing changed in the channel since."""
     channel = Channel.objects.filter(slug=slug).first()
     if channel is None:
         raise HttpError(404, f"There is no channel “{slug}”.")
-    if search.cursor and not Cursor.read(search.cursor, SORT).place:
+    if asked.cursor and not Cursor.read(asked.cursor, SORT).place:
         raise HttpError(422, "This cursor is not one of ours. Begin again without one.")
-    etag = _etag(channel, search)  # before the rows: they may be newer than it, but never older
+    etag = _etag(channel, asked)  # before the rows: they may be newer than it, but never older
     unchanged = get_conditional_response(request, etag=etag)
     if unchanged is not None:
         return _kept_by_its_reader_alone(unchanged, etag)
     _kept_by_its_reader_alone(response, etag)
-    page = page_of(_matching(channel, search), SORT, search.cursor, PAGE)
+    page = page_of(_matching(channel, asked), SORT, asked.cursor, PAGE)
     return Status(200, {"channel": channel, "segments": page.rows, "next_cursor": page.next or None})
 
 
-def _matching(channel: Channel, search: Search) -> SegmentQuerySet:
-    active = {"true": True, "false": False}.get(search.active)
-    rows: SegmentQuerySet = channel.segments.for_list().with_status(active)
-    return search_index.search(rows, [channel], search.q)
+def _matching(channel: Channel, asked: Asked) -> Search:
+    active = {"true": True, "false": False}.get(asked.active)
+    return Search(channel.segments.with_status(active), [channel], asked.q)
 
 
-def _etag(channel: Channel, search: Search) -> str:
+def _etag(channel: Channel, asked: Asked) -> str:
     """A validator of the answer: whatever changes segments is a change set, and those of a channel come in order."""
     newest = ChangeSetChannel.objects.filter(channel=channel).order_by("-id").values_list("id", flat=True).first()
-    told = repr((FORM, channel.pk, channel.name, newest, search.q, search.active, search.cursor))
+    told = repr((FORM, channel.pk, channel.name, newest, asked.q, asked.active, asked.cursor))
     return f'W/"{sha256(told.encode()).hexdigest()[:32]}"'  # weak: a cursor says the same in other letters each time
 
 

@@ -13,7 +13,7 @@ from channels.models import Channel
 from segments import search_index
 from segments.models import Segment
 from segments.queries import union_all
-from segments.values import fold
+from segments.values import words
 
 SHOWN = 5  # in each channel
 
@@ -28,7 +28,7 @@ class Hits:
 
 
 def hits(channels: Iterable[Channel], text: str) -> list[Hits]:
-    """Return the channels that have segments whose name or segment ID contains `text`; none for a blank text."""
+    """Return the channels that have segments that match `text`, as a list does; none for a blank text."""
     if not text.strip():
         return []
     channels = list(channels)
@@ -46,7 +46,7 @@ def _first(channels: Sequence[Channel], text: str, count: int) -> Iterable[Segme
     match there is, so each channel is read in the order of names until it has enough.
     """
     every = Segment.objects.for_list().search(text)
-    few = search_index.candidates(channels, fold(text))
+    few = search_index.candidates(channels, words(text)).keys
     if few is not None:
         place = Window(RowNumber(), partition_by=F("channel"), order_by=("name_key", "id"))
         return every.filter(pk__in=few, channel__in=channels).annotate(place=place).filter(place__lte=count)

@@ -13,10 +13,11 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from channels.models import Channel
-from segments import search_index, values
+from segments import values
 from segments.models import Segment, Source
 from segments.pages import SIZES, SORTS
 from segments.queries import SegmentQuerySet
+from segments.search import Search
 from segments.values import SegmentValues
 
 ANY = ""
@@ -244,6 +245,10 @@ class FilterForm(forms.Form):
 
     def matching(self, channel: Channel) -> SegmentQuerySet:
         """The segments of `channel` that match, in no order."""
+        return self.search(channel).rows
+
+    def search(self, channel: Channel) -> Search:
+        """The same, to be read in an order."""
         segments: SegmentQuerySet = channel.segments.with_status(STATUSES.get(self.get("status")))
         if self.get("status") == GONE:
             segments = segments.gone()
@@ -255,7 +260,7 @@ class FilterForm(forms.Form):
             segments = segments.overridden()
         elif self.get("only") == "no-link":
             segments = segments.filter(link="")
-        return search_index.search(segments, [channel], self.get("q"))
+        return Search(segments, [channel], self.get("q"))
 
 
 class OnceForm(forms.Form):

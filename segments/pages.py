@@ -1,6 +1,6 @@
 """Pages of segments that stay quick at a million rows.
 
-Goes in: a QuerySet, a sort and a cursor (text out of the address). Comes out: a Page, with the cursors of
+Goes in: segments, a sort and a cursor (text out of the address). Comes out: a Page, with the cursors of
 its neighbours. A page starts behind a row, not at a number: `(name_key, id) > (…)` is one index look-up where OFFSET
 reads everything before it. Must not know: requests, templates, channels.
 
@@ -11,7 +11,7 @@ inactive ones by name. So sorting by a column of few values needs no index of it
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from django.core import signing
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -148,7 +148,14 @@ class Page:
         return not (self.previous or self.next)
 
 
-def page_of(rows: SegmentQuerySet, sort: str, cursor: str, size: int) -> Page:
+class Rows(Protocol):
+    """What pages are made of: a QuerySet, or a search that knows shorter ways."""
+
+    def following(self, run: Run, place: list[Any], backwards: bool, count: int) -> list[Segment]:
+        """Return the next `count` of them in the order of `run`, as Run.after() has it."""
+
+
+def page_of(rows: Rows, sort: str, cursor: str, size: int) -> Page:
     """Return the page of `rows` that `cursor` names, at most `size` long; the first if it names none."""
     at = Cursor.read(cursor, sort)
     found = list(_walk(rows, sort, at, size + 1))
@@ -165,15 +172,14 @@ def page_of(rows: SegmentQuerySet, sort: str, cursor: str, size: int) -> Page:
     return Page([row for _, row in found], start, previous, following)
 
 
-def _walk(rows: SegmentQuerySet, sort: str, at: Cursor, count: int) -> Iterator[tuple[int, Segment]]:
+def _walk(rows: Rows, sort: str, at: Cursor, count: int) -> Iterator[tuple[int, Segment]]:
     """Up to `count` rows from the cursor on, each with the number of its run; one query per run that is needed."""
     runs = SORTS[sort].runs
     numbers = range(at.run, -1, -1) if at.backwards else range(at.run, len(runs))
     for number in numbers:
         run = runs[number]
         place = list(at.place) if number == at.run else []
-        backwards = at.backwards
-        part = list(run.after(rows, place, backwards)[:count])
+        part = rows.following(run, place, at.backwards, count)
         yield from ((number, row) for row in part)
         count -= len(part)
         if not count:

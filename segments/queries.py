@@ -14,7 +14,8 @@ from django.db.models import F, Q
 from segments import values
 
 if TYPE_CHECKING:
-    from segments.models import Segment  # noqa: F401  # named below, in quotes
+    from segments.models import Segment
+    from segments.pages import Run
 
 COUNT_CAP = 10_000  # counting further would read a big channel whole; the page says "10,000+"
 
@@ -43,11 +44,15 @@ class SegmentQuerySet(models.QuerySet["Segment"]):
         )
 
     def search(self, text: str) -> "SegmentQuerySet":
-        """Whose name or segment ID contains `text`, both folded (RULES.md "Matching"); all for a blank text."""
-        folded = values.fold(text)
-        if not folded:
-            return self
-        return self.filter(Q(name_key__contains=folded) | Q(id_key__contains=folded))
+        """In whose name or segment ID all words of `text` are, both folded (RULES.md); all for a blank text."""
+        found = self
+        for word in values.words(text):
+            found = found.filter(Q(name_key__contains=word) | Q(id_key__contains=word))
+        return found
+
+    def following(self, run: "Run", place: list[Any], backwards: bool, count: int) -> "list[Segment]":
+        """Return the next `count` from `place` on, in the order of `run`."""
+        return list(run.after(self, place, backwards)[:count])
 
     def with_status(self, active: bool | None) -> "SegmentQuerySet":
         """Active (True), inactive (False) or both (None)."""

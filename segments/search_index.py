@@ -1,8 +1,9 @@
-"""The index that finds the few segments of a million whose name or segment ID contains a text.
+"""The index that finds the few segments of a million in whose name or segment ID the words of a search are.
 
-Goes in: channels and a folded text. Comes out: the primary keys of the segments that may match, or that they are too
-many to say, and the list is read in its order instead. PostgreSQL looks through SearchText, by trigrams where the
-extension pg_trgm can be had; SQLite searches in the index of names and needs none of this.
+Goes in: channels and folded words. Comes out: the primary keys of the segments that may match, or that they are too
+many to say, and then of the next ones by name. How a page is made of them is segments.search. PostgreSQL looks through
+SearchText, by trigrams where the extension pg_trgm can be had; SQLite searches in the index of names and needs none of
+this.
 
 Trigrams make an insert six times slower, so no change waits for them: each one leaves a line in SearchBacklog, in its
 own transaction, and the workers catch up when no job waits. What is in the backlog is looked at row by row; with more
@@ -10,7 +11,8 @@ than a few thousand segments in it the whole channel is. The search is always ri
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import DatabaseError, connection, transaction
@@ -18,30 +20,31 @@ from django.db import DatabaseError, connection, transaction
 from channels.models import Channel
 from segments.changes.lock import WEB_WAIT, ChannelBusy, locked
 from segments.models import SearchBacklog
-from segments.queries import SegmentQuerySet
-from segments.values import fold
+from segments.queries import COUNT_CAP
 
 log = logging.getLogger(__name__)
 
-MOST = 10_000  # candidates: of more, a page of the list in its order is found sooner than they are
+MOST = COUNT_CAP  # matches: of more, the next few in the order of the list are enough
 BATCH = 2_000  # segments brought up to date while their channel is held: well under a second
 
-# First a NULL, if the backlog is too long to look at; then what the index knows; then what is in the backlog, in which
-# segments that were created are found apart: a creation leaves no line in segments_change.
+# First how many segments are in the backlog, or NULL if they are too many to look at; then what the index knows; then
+# what is in the backlog, in which segments that were created are found apart: a creation leaves no line in
+# segments_change. Of what the index knows as many may be out of date as there are in the backlog.
 CANDIDATES = """
     WITH backlog AS MATERIALIZED (
-        SELECT count(*) FILTER (WHERE b.change_set_id IS NULL) = 0
-            AND COALESCE(sum(n.created + n.updated + n.deleted), 0) <= %(most)s AS is_short
+        SELECT CASE WHEN count(*) FILTER (WHERE b.change_set_id IS NULL) = 0
+            AND COALESCE(sum(n.created + n.updated + n.deleted), 0) <= %(most)s
+            THEN COALESCE(sum(n.created + n.updated + n.deleted), 0) END AS size
         FROM segments_searchbacklog b
         LEFT JOIN segments_changesetchannel n ON n.change_set_id = b.change_set_id AND n.channel_id = b.channel_id
         WHERE b.channel_id = ANY(%(channels)s)
     )
-    SELECT NULL FROM backlog WHERE NOT is_short
+    SELECT 'backlog', size FROM backlog
     UNION ALL
-    (SELECT segment FROM segments_searchtext
-    WHERE channel_id = ANY(%(channels)s) AND {text} LIKE %(like)s LIMIT %(most)s + 1)
+    (SELECT 'known', segment FROM segments_searchtext
+    WHERE channel_id = ANY(%(channels)s) AND {has_words} LIMIT (SELECT %(most)s + 1 + COALESCE(size, 0) FROM backlog))
     UNION ALL
-    SELECT segment FROM (
+    SELECT 'outdated', segment FROM (
         SELECT c.segment FROM segments_searchbacklog b
         JOIN segments_change c ON c.change_set_id = b.change_set_id AND c.channel_id = b.channel_id
         WHERE b.channel_id = ANY(%(channels)s)
@@ -50,7 +53,14 @@ CANDIDATES = """
         JOIN segments_segment g ON g.id BETWEEN s.first_pk AND s.last_pk AND g.created_in_id = s.id
             AND g.channel_id = b.channel_id
         WHERE b.channel_id = ANY(%(channels)s)
-    ) outdated WHERE (SELECT is_short FROM backlog)
+    ) outdated WHERE (SELECT size FROM backlog) IS NOT NULL
+"""
+# A text begins with the name, up to U+001F, which sorts before whatever a name may hold. More than so many where the
+# last name is that of several.
+NEXT_KNOWN = """
+    SELECT segment, split_part(text, chr(31), 1) AS name FROM segments_searchtext
+    WHERE channel_id = ANY(%(channels)s) AND {has_words} AND split_part(text, chr(31), 1) {beyond} %(name)s
+    ORDER BY name {direction} FETCH FIRST %(count)s ROWS WITH TIES
 """
 NEXT_TOUCHED = """
     (SELECT c.segment AS id FROM segments_change c
@@ -82,37 +92,69 @@ LEARN = """
 """
 
 
-def search(segments: SegmentQuerySet, channels: Iterable[Channel], text: str) -> SegmentQuerySet:
-    """Return those of `segments`, which are of `channels`, that have `text` in their name or ID; all for a blank."""
-    found = candidates(channels, fold(text))
-    segments = segments.search(text)
-    return segments if found is None else segments.filter(pk__in=found)
+@dataclass(frozen=True)
+class Candidates:
+    """What the index knows of a search.
 
-
-def candidates(channels: Iterable[Channel], folded: str) -> list[int] | None:
-    """Return primary keys, among them all segments of `channels` that contain `folded`; None if those are too many.
-
-    At most MOST, not all of which need to match, or to be there still.
+    `keys`: primary keys, among them those of all segments that match; not all of which need to match, or to be there
+    still. None if it cannot say, or if more than MOST match, which `too_many` says. `outdated` are those of the
+    backlog.
     """
-    if not (folded and SearchBacklog.is_kept()):
-        return None
-    # Without a trigram in it a text is found sooner by reading all: `||` keeps the index out.
-    text = "text" if _has_trigram(folded) else "(text || '')"
-    parameters: dict[str, Any] = {
-        "channels": [channel.pk for channel in channels],
-        "like": f"%{_escaped(folded)}%",
-        "most": MOST,
-    }
+
+    keys: list[int] | None = None
+    too_many: bool = False
+    outdated: Sequence[int] = ()
+
+
+def candidates(channels: Iterable[Channel], words: Sequence[str]) -> Candidates:
+    """Return what is known of the segments of `channels` in whose name or ID all of the folded `words` are."""
+    if not (words and SearchBacklog.is_kept()):
+        return Candidates()
+    has_words, parameters = _has_words(channels, words)
     with connection.cursor() as cursor:
-        cursor.execute(CANDIDATES.format(text=text), parameters)
-        found = [segment for (segment,) in cursor.fetchall()]
-    return None if len(found) > MOST or None in found else found
+        cursor.execute(CANDIDATES.format(has_words=has_words), parameters | {"most": MOST})
+        (_, backlog), *found = cursor.fetchall()
+    if backlog is None:
+        return Candidates()
+    outdated = [segment for what, segment in found if what == "outdated"]
+    if len(found) - len(outdated) > MOST + backlog:
+        return Candidates(too_many=True, outdated=outdated)
+    return Candidates([segment for _, segment in found])
 
 
-def _has_trigram(folded: str) -> bool:
+def next_known(
+    channels: Iterable[Channel], words: Sequence[str], name: str, descending: bool, count: int
+) -> tuple[list[int], str | None]:
+    """Return primary keys of the next `count` segments by name, from the folded `name` on, that the index knows.
+
+    And the name of the last one, up to which it knows them all; None if there are no more of them.
+    """
+    has_words, parameters = _has_words(channels, words)
+    beyond, direction = ("<=", "DESC") if descending else (">=", "ASC")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            NEXT_KNOWN.format(has_words=has_words, beyond=beyond, direction=direction),
+            parameters | {"name": name.partition("\x1f")[0], "count": count},
+        )
+        found = cursor.fetchall()
+    return [segment for segment, _ in found], found[-1][1] if len(found) >= count else None
+
+
+def _has_words(channels: Iterable[Channel], words: Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """The condition that a text has all `words`, and its parameters, together with `channels`.
+
+    Without a trigram in it a word is found sooner by reading all: `||` keeps the index out.
+    """
+    columns = ("text" if _has_trigram(word) else "(text || '')" for word in words)
+    has_words = " AND ".join(f"{column} LIKE %(word_{number})s" for number, column in enumerate(columns))
+    parameters: dict[str, Any] = {f"word_{number}": f"%{_escaped(word)}%" for number, word in enumerate(words)}
+    return has_words, parameters | {"channels": [channel.pk for channel in channels]}
+
+
+def _has_trigram(word: str) -> bool:
     """Whether pg_trgm finds a trigram in it: three letters or digits in a row, or it reads its whole index."""
     run = 0
-    for character in folded:
+    for character in word:
         run = run + 1 if character.isalnum() else 0
         if run == 3:
             return True

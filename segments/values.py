@@ -193,6 +193,11 @@ def fold(text: str) -> str:
     return " ".join(normalize("NFC", normalize("NFC", text).casefold()).split())
 
 
+def words(text: str) -> list[str]:
+    """Return the words of a search, folded, each once."""
+    return list(dict.fromkeys(fold(text).split()))
+
+
 def folded_key(text: str) -> str:
     """Return fold(text) in at most 255 characters, such that equal keys still mean equal text.
 

@@ -56,12 +56,14 @@ def list_context(request: HttpRequest, channel: Channel, channels: Iterable[Chan
     `channels` are all there are, where they are known already.
     """
     filters = FilterForm(request.GET)
-    matching = filters.matching(channel)
+    search = filters.search(channel)
     size = rows_per_page(request, filters)
-    page = page_of(matching.for_list(), filters.sorting, filters.get("cursor"), size)
+    page = page_of(search, filters.sorting, filters.get("cursor"), size)
     count = channel.segment_count
-    if filters.narrows:
-        count = page.end if page.is_all else matching.capped_count()
+    if search.known.too_many and not filters.limits:
+        count = COUNT_CAP + 1
+    elif filters.narrows:
+        count = page.end if page.is_all else search.rows.capped_count()
     capped = filters.narrows and count > COUNT_CAP
     if capped:
         count = COUNT_CAP

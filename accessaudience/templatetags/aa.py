@@ -69,12 +69,14 @@ def in_words(moment: datetime) -> str:
 
 @register.simple_tag
 def marked(text: str, searched: str) -> SafeString | str:
-    """Return `text` with the first place marked that is `searched`, whatever the case of its letters."""
-    found = re.search(re.escape(searched.strip()), text, re.IGNORECASE) if searched.strip() else None
-    if not found:
+    """Return `text` with each place marked that is `searched`, or a word of it, whatever the case of its letters."""
+    words = [re.escape(word) for word in searched.split()]
+    if not words:
         return text
-    before, after = text[: found.start()], text[found.end() :]
-    return format_html("{}<mark>{}</mark>{}", before, found[0], after)
+    looked_for = "|".join([r"\s+".join(words), *words])
+    parts = re.split(f"({looked_for})", text, flags=re.IGNORECASE)
+    pieces = ("<mark>{}</mark>" if number % 2 else "{}" for number in range(len(parts)))
+    return format_html("".join(pieces), *parts)
 
 
 @register.filter

@@ -131,7 +131,7 @@ def test_it_searches_and_filters_as_the_list_does(api: Client) -> None:
     SegmentFactory(name="100% wool")
     SegmentFactory(name="VIP texts", channel=Channel.objects.get(slug="sms"))
     assert names(api.get(URL, {"q": "VIP"})) == ["Cart", "VIP é club"]
-    assert names(api.get(URL, {"q": "É CLUB"})) == ["VIP é club"]
+    assert names(api.get(URL, {"q": "É CLUB"})) == names(api.get(URL, {"q": "club vip"})) == ["VIP é club"]
     assert names(api.get(URL, {"active": "false"})) == ["Cart"]
     assert names(api.get(URL, {"active": "true", "q": "%"})) == ["100% wool"]
 

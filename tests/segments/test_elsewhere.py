@@ -82,6 +82,9 @@ def test_where_no_channel_has_it_that_is_said(as_viewer: Client) -> None:
         ("<b>VIP</b>", "b>v", "&lt;<mark>b&gt;V</mark>IP&lt;/b&gt;"),
         ("VIP", "x", "VIP"),
         ("VIP", "", "VIP"),
+        ("Loyalty – group 1", "loyalty 1", "<mark>Loyalty</mark> – group <mark>1</mark>"),
+        ("Keyword  JOIN", "keyword join", "<mark>Keyword  JOIN</mark>"),
+        ("a{}b", "a b", "<mark>a</mark>{}<mark>b</mark>"),
     ],
 )
 def test_what_was_searched_is_marked(text: str, searched: str, shown: str) -> None:
