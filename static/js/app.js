@@ -207,6 +207,20 @@ document.addEventListener("htmx:afterSettle", (event) => {
   deleting = -1;
 });
 
+// ── Segments: focus that was on what the new table has no more goes to the table's first control ──
+
+let within = false;
+
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const table = event.detail.target;
+  within = table.id === "segments" && table.contains(document.activeElement);
+});
+document.addEventListener("htmx:afterSettle", (event) => {
+  if (event.target.id !== "segments" || !within) return; // what comes along out of band settles too
+  if (document.activeElement === document.body) event.target.querySelector("[data-tick-all]")?.focus();
+  within = false;
+});
+
 // ── Segments: a name that is changed in its row ──────────────────────────────────────────────────
 
 let renaming = ""; // the row whose new name was sent last

@@ -1,7 +1,7 @@
 """The Segments tab by keyboard alone, and the help for its keys."""
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from segments.models import Segment
 from tests.e2e.test_bulk import bar, toast
@@ -10,6 +10,16 @@ from tests.factories import SegmentFactory
 pytestmark = pytest.mark.django_db(transaction=True)
 
 LIST = "/channels/email/segments/"
+A_FEW = 9  # presses of Tab that one may be asked for
+
+
+def tab_to(page: Page, control: Locator, key: str = "Tab") -> None:
+    """Press Tab until `control` has the focus."""
+    for _ in range(A_FEW):
+        page.keyboard.press(key)
+        if control.evaluate("element => element === document.activeElement"):
+            return
+    pytest.fail(f"{control} is not reached by {key}")
 
 
 def test_add_search_select_all_that_match_deactivate_and_undo_without_a_mouse(page: Page) -> None:
@@ -27,21 +37,26 @@ def test_add_search_select_all_that_match_deactivate_and_undo_without_a_mouse(pa
     keys.press("/")
     keys.type("vip")
     expect(page.locator("#count")).to_have_text("31 of 32 segments")
-    page.locator("[data-tick-all]").focus()
+    all_here = page.get_by_role("checkbox", name="Select all segments on this page")
+    tab_to(page, all_here)
     keys.press("Space")
     expect(bar(page)).to_contain_text("25 selected")
-    page.get_by_role("checkbox", name="Select all 31").focus()
+    tab_to(page, page.get_by_role("checkbox", name="Select all 31"), "Shift+Tab")
     keys.press("Space")
-    page.get_by_role("button", name="Deactivate").focus()
+    tab_to(page, bar(page).get_by_role("button", name="Deactivate"))
     keys.press("Enter")
-    expect(page.get_by_role("dialog", name="Deactivate 31 segments in Email?")).to_be_visible()
-    page.get_by_role("button", name="Deactivate 31 segments").focus()
+    box = page.get_by_role("dialog", name="Deactivate 31 segments in Email?")
+    expect(box.get_by_role("button", name="Deactivate 31 segments")).to_be_focused()
     keys.press("Enter")
     expect(toast(page, "Deactivated 31 segments.")).to_be_visible()
     assert Segment.objects.filter(active=True).count() == 1
+    expect(all_here).to_be_focused()
 
     keys.press("u")
-    page.get_by_role("button", name="Restore 31 segments").focus()
+    page.wait_for_url("**/undo/")
+    tab_to(page, page.get_by_role("link", name="Skip to content"))
+    keys.press("Enter")
+    tab_to(page, page.get_by_role("button", name="Restore 31 segments"))
     keys.press("Enter")
     expect(toast(page, "is undone")).to_be_visible()
     assert Segment.objects.filter(active=True).count() == 32
@@ -61,7 +76,7 @@ def test_rows_are_walked_ticked_switched_and_edited(page: Page) -> None:
     expect(bar(page)).to_contain_text("3 selected")
     keys.press("Space")
     expect(toast(page, "“c” is now inactive")).to_be_visible()
-    page.get_by_role("link", name="b", exact=True).focus()
+    keys.press("k")
     keys.press("e")
     expect(page.get_by_role("dialog", name="Edit segment").get_by_label("Segment name")).to_have_value("b")
 
