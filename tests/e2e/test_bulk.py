@@ -1,8 +1,15 @@
 """Many segments at once, in a browser: ticks, a range, all that match; the question before, Undo after."""
 
+import threading
+from collections.abc import Iterator
+
 import pytest
+from django.db import connection
 from playwright.sync_api import Locator, Page, expect
 
+from jobs import lease
+from jobs.runner import perform
+from segments import bulk
 from segments.models import Segment
 from tests.factories import SegmentFactory
 
@@ -92,6 +99,54 @@ def test_ticked_segments_are_exported(page: Page, thirty: list[Segment]) -> None
         bar(page).get_by_role("button", name="Export").click()
     text = download.value.path().read_text("utf-8-sig")
     assert text.splitlines()[1:] == ["VIP 01,,,Active"]
+
+
+@pytest.fixture
+def go_on(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """A worker beside the test that stops amid a bulk action until it may go on; on SQLite before, as it locks."""
+    event, over = threading.Event(), threading.Event()
+    tells_steps = connection.vendor == "postgresql"
+    monkeypatch.setattr(bulk, "IN_REQUEST", 2)
+    monkeypatch.setattr("segments.changes.bulk.reach", lambda point: point == "bulk:written" and event.wait())
+
+    def work() -> None:
+        while not over.wait(0.1):
+            if (tells_steps or event.is_set()) and (job := lease.claim("worker of the test")):
+                perform(job)
+        connection.close()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    yield event
+    event.set()
+    over.set()
+    thread.join()
+
+
+def test_very_many_are_changed_by_a_worker_while_the_list_is_used(
+    page: Page, thirty: list[Segment], go_on: threading.Event
+) -> None:
+    page.goto(LIST)
+    page.get_by_role("checkbox", name="Select all segments on this page").check()
+    bar(page).get_by_text("Select all 30").click()
+    bar(page).get_by_role("button", name="Deactivate").click()
+    page.get_by_role("button", name="Deactivate 30 segments").click()
+    job = page.locator("#bulk-job")
+    if connection.vendor == "postgresql":
+        expect(job).to_contain_text("Step 3 of 3: switching them.")
+        expect(job).to_contain_text("66%")
+    else:
+        expect(job).to_contain_text("This waits for the worker.")
+    other = page.context.new_page()
+    other.goto(f"{LIST}?q=vip+03")
+    other.get_by_role("link", name="VIP 03", exact=True).click()
+    expect(other.get_by_role("heading", name="VIP 03")).to_be_visible()
+    go_on.set()
+    expect(job).to_contain_text("Deactivated 30 segments.")
+    job.get_by_role("link", name="Undo…").click()
+    page.get_by_role("button", name="Restore 30 segments").click()
+    expect(toast(page, "is undone")).to_be_visible()
+    assert Segment.objects.filter(active=True).count() == 30
 
 
 def test_it_works_without_javascript(plain_page: Page, thirty: list[Segment]) -> None:
