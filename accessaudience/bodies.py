@@ -37,18 +37,13 @@ class BodyLimits:
 
     def process_view(self, request: HttpRequest, view: View, args: Any, kwargs: Any) -> HttpResponse | None:
         """Return the page of 413, or None where the size is right."""
+        is_file = getattr(view, "takes_files", False)
         most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        if getattr(view, "takes_files", False):
+        if is_file:
             most += READ_TO_REFUSE * settings.IMPORT_MAX_BYTES
-        length = _length(request)
-        if length > most or (length > STRANGERS_MOST and _must_not_wait(request, view)):
-            return too_large(request)
-        return None
-
-
-def _must_not_wait(request: HttpRequest, view: View) -> bool:
-    """Whether nobody is signed in who could send so much: no thread waits for it, as few may wait for large ones."""
-    return not getattr(view, "takes_files", False) and not request.user.is_authenticated
+        elif not request.user.is_authenticated:  # no thread waits for a stranger's, as few may wait for large ones
+            most = STRANGERS_MOST
+        return too_large(request, is_file=is_file) if _length(request) > most else None
 
 
 def _length(request: HttpRequest) -> int:

@@ -15,13 +15,14 @@ from django.template.loader import render_to_string
 from django.utils.cache import patch_vary_headers
 from django.views.debug import SafeExceptionReporterFilter
 
+from accessaudience.cookies import theme_of
+
 log = logging.getLogger(__name__)
 
 
 def error_page(request: HttpRequest, status: int, template: str = "", message: str = "") -> HttpResponse:
     """Return the page of `status`, in the theme of the visitor's cookie, without any context processor."""
-    theme = request.COOKIES.get("theme", "")
-    context = {"theme": theme if theme in ("light", "dark") else "", "message": message}
+    context = {"theme": theme_of(request), "message": message}
     response = HttpResponse(render_to_string(template or f"{status}.html", context), status=status)
     patch_vary_headers(response, ["Cookie"])
     return response
@@ -42,9 +43,9 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return error_page(request, 404)
 
 
-def too_large(request: HttpRequest) -> HttpResponse:
-    """Return 413: more was sent than IMPORT_MAX_BYTES allows."""
-    return error_page(request, 413)
+def too_large(request: HttpRequest, *, is_file: bool = True) -> HttpResponse:
+    """Return 413: more was sent than IMPORT_MAX_BYTES allows, or than a form without a file holds."""
+    return error_page(request, 413, "" if is_file else "413_form.html")
 
 
 def too_slow(request: HttpRequest) -> HttpResponse:

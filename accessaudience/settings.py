@@ -241,12 +241,15 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
 # On: pages are served through a proxy that speaks HTTPS (docs/operations.md). Off: on a machine of one's own.
 HTTPS = env.flag("HTTPS", default=False)
+_prefix = "__Host-" if HTTPS else ""  # the browser itself keeps such a cookie to this host and to HTTPS
+SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = f"{_prefix}sessionid", f"{_prefix}csrftoken"
+KNOWN_COOKIE_NAME = f"{_prefix}known"  # these are ours: people.known, accessaudience.cookies
+THEME_COOKIE_NAME, MESSAGES_COOKIE_NAME = f"{_prefix}theme", f"{_prefix}messages"
+MESSAGE_STORAGE = "accessaudience.cookies.Messages"
 SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 if HTTPS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_HSTS_SECONDS = env.number("HSTS_SECONDS", default=3600, least=0)
-    # Kept to this host and to HTTPS by the browser itself.
-    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 # How many proxies in front add to X-Forwarded-For: tries are counted for each address.
 ALLAUTH_TRUSTED_PROXY_COUNT = env.number("TRUSTED_PROXIES", default=int(HTTPS), least=0)

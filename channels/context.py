@@ -9,20 +9,18 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
+from accessaudience.cookies import theme_of
 from accessaudience.roles import ADMIN, MARKETER, has_role, role_of
 from channels.models import Channel
-
-THEMES = ("light", "dark")  # anything else follows the device
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
     """Return `nav_channels`, `role`, `can_change` (Marketer upward), `is_admin`, `unread` (notices) and `theme`."""
-    theme = request.COOKIES.get("theme", "")
     return {
         "nav_channels": Channel.objects.all(),
         "role": SimpleLazyObject(lambda: role_of(request.user) or ""),
         "can_change": SimpleLazyObject(lambda: has_role(request.user, MARKETER)),
         "is_admin": SimpleLazyObject(lambda: has_role(request.user, ADMIN)),
         "unread": SimpleLazyObject(lambda: getattr(request.user, "unread", 0)),
-        "theme": theme if theme in THEMES else "",
+        "theme": theme_of(request),
     }

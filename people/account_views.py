@@ -21,14 +21,13 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from channels.context import THEMES
+from accessaudience.cookies import keep_theme
 from people.audit import Kind, record
 from people.forms import TimeZoneForm
 from people.mfa import picture_of
 from people.models import ApiToken
 from people.sessions import device, end_others, is_phone, sessions_of
 
-YEAR = 365 * 24 * 60 * 60
 ACCOUNT = reverse_lazy("people:account")
 
 form = require_http_methods(["GET", "HEAD", "POST"])
@@ -125,9 +124,5 @@ def theme(request: HttpRequest) -> HttpResponse:
     safe = url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure())
     safe = safe and back.startswith("/")  # a word would be taken for a view's name
     response = redirect(back if safe else "/")
-    chosen = request.POST.get("theme")
-    if chosen in THEMES:
-        response.set_cookie("theme", chosen, max_age=YEAR, secure=request.is_secure(), httponly=True, samesite="Lax")
-    else:
-        response.delete_cookie("theme", samesite="Lax")
+    keep_theme(response, request.POST.get("theme", ""))
     return response

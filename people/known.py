@@ -14,7 +14,7 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 
 SALT = "people.known"
 DAYS = 180
-COOKIE = "__Host-known" if settings.HTTPS else "known"
+COOKIE = settings.KNOWN_COOKIE_NAME
 
 
 def remember(response: HttpResponse, email: str) -> None:

@@ -33,13 +33,15 @@ def send(client: Client, path: str, length: int | str, body: BytesIO | None = No
 def test_a_form_of_a_stranger_beyond_its_limit_is_refused_unread(client: Client, path: str) -> None:
     answer = send(client, path, MIB + 1)
     assert answer.status_code == 413
-    assert "This file is too large" in answer.content.decode()
+    assert "<h1>This is too large</h1>" in answer.content.decode()
 
 
 @pytest.mark.parametrize("path", ["/accounts/login/", "/admin/login/", "/people/"])
 def test_a_stranger_sends_no_more_than_the_web_server_takes_in_by_itself(client: Client, path: str) -> None:
     assert bodies.STRANGERS_MOST == receiving.BODY_KEPT
-    assert send(client, path, receiving.BODY_KEPT + 1).status_code == 413
+    answer = send(client, path, receiving.BODY_KEPT + 1)
+    assert answer.status_code == 413
+    assert "<h1>This is too large</h1>" in answer.content.decode()
 
 
 def test_a_form_of_somebody_beyond_its_limit_is_refused_unread(as_admin: Client) -> None:
@@ -48,7 +50,9 @@ def test_a_form_of_somebody_beyond_its_limit_is_refused_unread(as_admin: Client)
 
 
 def test_a_file_far_beyond_its_limit_is_refused_unread(as_marketer: Client, settings: Any) -> None:
-    assert send(as_marketer, "/data/upload/", 4 * settings.IMPORT_MAX_BYTES + 2 * MIB).status_code == 413
+    answer = send(as_marketer, "/data/upload/", 4 * settings.IMPORT_MAX_BYTES + 2 * MIB)
+    assert answer.status_code == 413
+    assert "<h1>This file is too large</h1>" in answer.content.decode()
 
 
 def test_a_file_of_who_may_not_send_one_is_not_read(client: Client, as_viewer: Client, settings: Any) -> None:

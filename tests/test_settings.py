@@ -97,11 +97,12 @@ def shown(folder: Path, code: str, **environment: str) -> str:
 
 
 def test_under_https_cookies_are_bound_to_the_host_and_the_browser_keeps_to_https(tmp_path: Path) -> None:
-    names = "SESSION_COOKIE_NAME CSRF_COOKIE_NAME SESSION_COOKIE_SECURE CSRF_COOKIE_SECURE SECURE_HSTS_SECONDS"
-    code = f"print(*(getattr(settings, name) for name in '{names}'.split()))"
+    names = "SESSION_COOKIE_SECURE CSRF_COOKIE_SECURE SECURE_HSTS_SECONDS"
+    cookies = " ".join(f"{name}_COOKIE_NAME" for name in ("SESSION", "CSRF", "KNOWN", "THEME", "MESSAGES"))
+    code = f"print(*(getattr(settings, name) for name in '{cookies} {names}'.split()))"
     secured = shown(tmp_path, code, HTTPS="true", HSTS_SECONDS="31536000")
-    assert secured == "__Host-sessionid __Host-csrftoken True True 31536000"
-    assert shown(tmp_path, code).startswith("sessionid csrftoken False False")
+    assert secured == "__Host-sessionid __Host-csrftoken __Host-known __Host-theme __Host-messages True True 31536000"
+    assert shown(tmp_path, code).startswith("sessionid csrftoken known theme messages False False")
 
 
 def test_production_settings_pass_every_check_of_a_deployment(tmp_path: Path) -> None:

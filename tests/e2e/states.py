@@ -5,6 +5,7 @@ taken by shots.py. Nothing here changes what the next one finds.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -234,6 +235,7 @@ STATES: dict[str, State] = {
     "error 404": visit("/nowhere/"),
     "error 408": answered(errors.too_slow),
     "error 413": answered(errors.too_large),
+    "error 413 form": answered(partial(errors.too_large, is_file=False)),
     "error 429": answered(lambda request: errors.error_page(request, 429)),
     "error 429 uploads": answered(
         lambda request: errors.error_page(

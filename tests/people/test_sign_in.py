@@ -129,7 +129,7 @@ def test_a_changed_password_ends_the_other_sessions(as_viewer: Client, viewer: P
 
 def test_tries_are_counted_for_all_processes_together() -> None:
     """In the database (or Redis), not in the memory of one of them."""
-    assert settings.CACHES["default"]["BACKEND"] == "django.core.cache.backends.db.DatabaseCache"
+    assert settings.CACHES["default"]["BACKEND"] == "accessaudience.cache_table.CacheTable"
     cache.set("tries", 3)
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM shared_cache")
@@ -182,6 +182,19 @@ def test_the_device_theme_forgets_the_cookie(as_viewer: Client) -> None:
 def test_a_made_up_theme_is_not_written_into_the_page(as_viewer: Client) -> None:
     as_viewer.cookies["theme"] = '"><script>'
     assert "data-bs-theme" not in as_viewer.get("/accounts/password/").content.decode()
+
+
+def test_under_tls_a_browser_keeps_the_theme_and_messages_to_this_host(as_viewer: Client, settings: Any) -> None:
+    settings.HTTPS = settings.SESSION_COOKIE_SECURE = True
+    settings.THEME_COOKIE_NAME, settings.MESSAGES_COOKIE_NAME = "__Host-theme", "__Host-messages"
+    as_viewer.post("/theme/", {"theme": "dark"})
+    as_viewer.post("/accounts/time-zone/", {"time_zone": "Europe/Berlin"})
+    for name in ("__Host-theme", "__Host-messages"):
+        cookie = as_viewer.cookies[name]
+        assert (cookie["path"], cookie["domain"], cookie["secure"], cookie["httponly"]) == ("/", "", True, True)
+    page = as_viewer.get("/accounts/").content.decode()
+    assert 'data-bs-theme="dark"' in page
+    assert "Saved. Where you are it is" in page
 
 
 @pytest.mark.parametrize("to", ["https://evil.example/", "//evil.example", "javascript:alert(1)", "overview"])
