@@ -154,7 +154,7 @@ ACCESS_LOG_DAYS = env.number("ACCESS_LOG_DAYS", default=365)
 
 # What processes share, so that tries to sign in are counted once: in the database, or in Redis while that is there.
 REDIS_URL = env.redis("REDIS_URL")
-_cache = "accessaudience.shared_cache.RedisOrDatabase" if REDIS_URL else "django.core.cache.backends.db.DatabaseCache"
+_cache = "accessaudience.shared_cache.RedisOrDatabase" if REDIS_URL else "accessaudience.cache_table.CacheTable"
 CACHES = {"default": {"BACKEND": _cache, "LOCATION": REDIS_URL or "shared_cache"}}
 
 # Who tells workers of a job: they look into the database by themselves, or Celery sends them there through Redis.

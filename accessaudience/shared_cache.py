@@ -10,11 +10,12 @@ import time
 from typing import Any, ClassVar
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
-from django.core.cache.backends.db import DatabaseCache
 from django.core.cache.backends.redis import RedisCache
 from redis import RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+
+from accessaudience.cache_table import CacheTable
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ class RedisOrDatabase(BaseCache):
         once_more = Retry(NoBackoff(), 1)  # the connection may be from before Redis was started again
         options = {"socket_connect_timeout": PATIENCE, "socket_timeout": PATIENCE, "retry": once_more}
         self._redis = RedisCache(location, {**params, "OPTIONS": options})
-        self._database = DatabaseCache(TABLE, params)
+        self._database = CacheTable(TABLE, params)
 
     def _do(self, what: str, *args: Any) -> Any:
         if time.monotonic() >= RedisOrDatabase._spared_until:

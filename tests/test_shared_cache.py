@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from django.conf import settings as project
 from django.core.cache import caches
+from django.db import connection
 from django.test import Client
 
 from accessaudience.shared_cache import RedisOrDatabase
@@ -34,6 +35,19 @@ def test_without_redis_the_database_keeps_what_is_shared(away: None, caplog: pyt
     cache.clear()
     assert cache.get("b") is None
     assert caplog.text.count("Redis does not answer") == 1  # and nobody is made to wait each time
+
+
+def test_nobody_has_the_tries_of_others_forgotten_by_filling_the_table() -> None:
+    cache = caches["default"]
+    cache.set("allauth.mfa.totp.used", "y")
+    cache.set("over", "y", timeout=-1)
+    for number in range(400):  # Django would have made room
+        cache.set(f"stranger-{number}", "y")
+    assert cache.get("allauth.mfa.totp.used") == "y"
+    assert cache.get("stranger-0") == cache.get("stranger-399") == "y"
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM shared_cache WHERE cache_key LIKE '%over'")
+        assert cursor.fetchone() == (0,)
 
 
 def test_without_redis_tries_to_sign_in_are_still_counted(away: None, client: Client, marketer: Person) -> None:
