@@ -6,6 +6,7 @@ integrations.sync_views. A private key comes in here and leaves as a Secret: no 
 
 from typing import Any, cast
 
+from allauth.decorators import rate_limit
 from django.contrib import messages
 from django.db.models import OuterRef, Subquery
 from django.http import HttpRequest, HttpResponse
@@ -135,6 +136,7 @@ def test(request: HttpRequest, pk: int) -> HttpResponse:
 
 @form_methods
 @role_required(ADMIN)
+@rate_limit(action="reauthenticate")  # type: ignore[untyped-decorator]  # counted wherever a password is asked for again
 @sensitive_post_parameters("key", "password")
 def replace_key(request: HttpRequest, pk: int) -> HttpResponse:
     """Replace the key of an account, after the password was given again."""

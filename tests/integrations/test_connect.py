@@ -128,6 +128,17 @@ def test_a_key_is_replaced_only_with_the_password(
     assert (account.last_four, account.key().reveal()) == ("9999", new)
 
 
+def test_guessing_the_password_for_it_is_throttled(
+    as_admin: Client, account: KlaviyoAccount, klaviyo: FakeKlaviyo, password: str
+) -> None:
+    path = f"/integrations/klaviyo/{account.pk}/key/"
+    assert [as_admin.post(path, {"key": klaviyo.key, "password": "not it"}).status_code for _ in range(10)] == [
+        422
+    ] * 10
+    assert as_admin.post(path, {"key": klaviyo.key, "password": password}).status_code == 429
+    assert as_admin.post("/accounts/confirm/", {"password": password}).status_code == 429
+
+
 def test_a_key_of_another_account_does_not_replace(
     as_admin: Client, account: KlaviyoAccount, klaviyo: FakeKlaviyo, password: str
 ) -> None:
