@@ -7,9 +7,10 @@ from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
-from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+from django.contrib.auth.forms import AdminPasswordChangeForm, AdminUserCreationForm, UserChangeForm
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
@@ -27,6 +28,30 @@ class PersonCreationForm(AdminUserCreationForm):  # type: ignore[type-arg]  # no
         fields = ("email",)
 
 
+def keep_an_admin(without: Person) -> None:
+    """Refuse a form that would leave the workspace without an Admin. To be saved in the same transaction."""
+    try:
+        Person.objects.keep_an_admin(without=without)
+    except LastAdmin:
+        raise ValidationError(
+            "This is the only active admin. Make somebody else an admin first.", code="last_admin"
+        ) from None
+
+
+class PersonPasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]  # not subscriptable at run time
+    """Sets a password, or has somebody sign in by none: not the last Admin."""
+
+    def clean(self) -> dict[str, Any]:
+        """Keep an Admin who can sign in."""
+        cleaned = super().clean() or {}
+        if not cleaned.get("set_usable_password"):
+            try:
+                keep_an_admin(without=self.user)
+            except ValidationError as refused:
+                self.add_error("usable_password", refused)  # Django's page shows those of fields alone
+        return cleaned
+
+
 class PersonChangeForm(UserChangeForm):  # type: ignore[type-arg]  # not subscriptable at run time
     """Refuses to leave the workspace without an Admin. Django admin saves it in the same transaction."""
 
@@ -35,12 +60,7 @@ class PersonChangeForm(UserChangeForm):  # type: ignore[type-arg]  # not subscri
         cleaned = super().clean() or {}
         stays = cleaned.get("is_active") and any(group.name == ADMIN for group in cleaned.get("groups", []))
         if not stays:
-            try:
-                Person.objects.keep_an_admin(without=self.instance)
-            except LastAdmin:
-                raise ValidationError(
-                    "This is the only active admin. Make somebody else an admin first.", code="last_admin"
-                ) from None
+            keep_an_admin(without=self.instance)
         return cleaned
 
 
@@ -50,6 +70,7 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg]  # not subscriptable at 
 
     form = PersonChangeForm
     add_form = PersonCreationForm
+    change_password_form = PersonPasswordForm
     ordering = ("email",)
     list_display = ("email", "first_name", "last_name", "role", "is_active", "last_login")
     list_filter = ("groups", "is_active")
@@ -87,7 +108,7 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg]  # not subscriptable at 
         super().save_model(request, obj, form, change)
         if change and "is_active" in form.changed_data:
             if not obj.is_active:
-                obj.end_sessions()
+                obj.end_all_access()
             record(Kind.ACTIVATED if obj.is_active else Kind.DEACTIVATED, request, f"{obj.email} in Django admin")
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
@@ -102,8 +123,9 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg]  # not subscriptable at 
             words = f"{person.email} from {before or 'no role'} to {after or 'no role'} in Django admin"
             record(Kind.ROLE, request, words)
 
+    @transaction.atomic
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
-        """Record a password that an admin set."""
+        """Record a password that an admin set, or took away."""
         response = super().user_change_password(request, id, form_url)
         if request.method == "POST" and response.status_code == 302:
             record(Kind.PASSWORD, request, f"Of {Person.objects.get(pk=id).email} in Django admin")

@@ -8,6 +8,7 @@ import secrets
 from datetime import timedelta
 from typing import Any, ClassVar, NoReturn
 
+from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.contrib.auth.models import AbstractUser, Group, UserManager
 from django.db import models, transaction
 from django.db.models import Case, Count, Exists, F, OuterRef, Subquery, Value, When
@@ -35,8 +36,9 @@ class PersonManager(UserManager["Person"]):
         return super().create_superuser(email.lower(), email.lower(), password, **extra)
 
     def admins(self) -> models.QuerySet["Person"]:
-        """Return whoever may do everything and can sign in."""
-        return self.filter(models.Q(groups__name=ADMIN) | models.Q(is_superuser=True), is_active=True).distinct()
+        """Return whoever may do everything and can sign in: not who is only invited, and has no password yet."""
+        found = self.filter(models.Q(groups__name=ADMIN) | models.Q(is_superuser=True), is_active=True).distinct()
+        return found.exclude(password__startswith=UNUSABLE_PASSWORD_PREFIX)
 
     def for_request(self) -> models.QuerySet["Person"]:
         """Each with the `known_role` that role_of() asks for, and how many notices are `unread`: all in one query."""
@@ -117,16 +119,21 @@ class Person(AbstractUser):
 
     @transaction.atomic
     def deactivate(self) -> None:
-        """Sign this person out everywhere and let them in no more. Raises LastAdmin."""
+        """Sign this person out everywhere, end their tokens, and let them in no more. Raises LastAdmin."""
         type(self).objects.keep_an_admin(without=self)
         self.is_active = False
         self.save(update_fields=["is_active"])
-        self.end_sessions()
+        self.end_all_access()
 
     def activate(self) -> None:
         """Let this person in again."""
         self.is_active = True
         self.save(update_fields=["is_active"])
+
+    def end_all_access(self) -> None:
+        """End every session and every token: whoever made one in this person's name has it no more."""
+        self.end_sessions()
+        self.api_tokens.all().delete()
 
     def end_sessions(self) -> None:
         """Sign this person out everywhere, at once: every session carries a hash of what is changed here."""

@@ -65,6 +65,22 @@ def test_the_last_admin_cannot_be_shut_out(as_admin: Client, admin_person: Perso
     assert Person.objects.admins().get() == admin_person
 
 
+def test_nobody_takes_the_password_of_the_last_admin(as_admin: Client, admin_person: Person, viewer: Person) -> None:
+    viewer.groups.set([role(ADMIN)])
+    viewer.set_unusable_password()
+    viewer.save()  # invited only: they could not sign in
+    form = {"usable_password": "false", "unset-password": "1"}
+    response = as_admin.post(f"{PEOPLE}{admin_person.pk}/password/", form)
+    assert "only active admin" in response.content.decode()
+    assert Person.objects.admins().get() == admin_person
+
+
+def test_a_password_taken_away_signs_out(as_admin: Client, as_viewer: Client, viewer: Person) -> None:
+    form = {"usable_password": "false", "unset-password": "1"}
+    assert as_admin.post(f"{PEOPLE}{viewer.pk}/password/", form).status_code == 302
+    assert as_viewer.get("/").status_code == 302
+
+
 def test_of_two_admins_one_may_go(as_admin: Client, admin_person: Person, viewer: Person) -> None:
     viewer.groups.set([role(ADMIN)])
     as_admin.post(f"{PEOPLE}{viewer.pk}/change/", changed(viewer, VIEWER))

@@ -8,6 +8,7 @@ from django.db import connection
 from django.test import Client
 
 from accessaudience.roles import ADMIN, VIEWER
+from people.invitations import invite
 from people.models import LastAdmin, Person
 from tests.factories import PersonFactory
 
@@ -31,6 +32,7 @@ def test_an_admin_who_is_deactivated_or_invited_does_not_count_for_signing_in(
     admin_person: Person, do: Callable[[Person], None]
 ) -> None:
     PersonFactory(role=ADMIN).deactivate()
+    invite("ruth@example.com", ADMIN, by=admin_person)
     with pytest.raises(LastAdmin):
         do(admin_person)
 

@@ -62,6 +62,17 @@ def test_nobody_has_more_than_they_can_keep_in_mind(as_viewer: Client, viewer: P
     assert "Revoke one that is not used" in as_viewer.post(MAKE, {"name": "One more"}).content.decode()
 
 
+@pytest.mark.parametrize("door", ["/people/{}/deactivate/", "/admin/people/person/{}/change/"])
+def test_deactivating_ends_tokens_for_good(as_admin: Client, viewer: Person, door: str) -> None:
+    text = ApiToken.objects.make(viewer, "Made by whoever got in")[1]
+    groups = [group.pk for group in viewer.groups.all()]
+    as_admin.post(door.format(viewer.pk), {"email": viewer.email, "groups": groups})
+    as_admin.post(f"/people/{viewer.pk}/activate/")
+    viewer.refresh_from_db()
+    assert viewer.is_active
+    assert ApiToken.objects.known(text) is None
+
+
 def test_a_token_of_somebody_else_is_not_found(as_viewer: Client, person_with: Callable[[str], Person]) -> None:
     token, _ = ApiToken.objects.make(person_with("Marketer"), "Builder")
     assert as_viewer.post(f"{MAKE}{token.pk}/revoke/").status_code == 404
