@@ -6,7 +6,7 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import redirect_to_login
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import BadRequest, PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -28,13 +28,15 @@ class RoleAdminSite(admin.AdminSite):
         return has_role(request.user, ADMIN)
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
-        """Refuse (403) who is signed in without the role, where Django would ask to sign in again."""
+        """Refuse (403) who has not the role, where Django would ask to sign in again, and (400) what is no text."""
         guarded = super().admin_view(view, cacheable)
 
         @wraps(guarded)
         def by_role(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if request.user.is_authenticated and not self.has_permission(request):
                 raise PermissionDenied
+            if any("\0" in value for _, values in request.GET.lists() for value in values):
+                raise BadRequest  # Django gives it to PostgreSQL, which takes none
             response: HttpResponseBase = guarded(request, *args, **kwargs)
             return response
 
