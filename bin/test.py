@@ -205,14 +205,15 @@ def test_all(suite: Suite) -> None:
     The scale stack has a database and a Redis.
     """
     rest = [f"--ignore={BROWSER_TESTS}", f"--ignore={STACK_TESTS}", "-q", "-rs", *PROCESSES]
-    suite.run("SQLite", rest, DATABASE_URL=on_sqlite())
+    suite.run("SQLite", ["-m", "not long", *rest], DATABASE_URL=on_sqlite())
     with suite.needing("the tests on PostgreSQL"), on_postgresql() as address:
-        suite.run("PostgreSQL", ["-m", "not once", *rest], DATABASE_URL=address)
+        suite.run("PostgreSQL", ["-m", "not once and not long", *rest], DATABASE_URL=address)
         with suite.needing("the tests with Redis"):
             need_redis()
             suite.run("PostgreSQL and Redis", [STACK_TESTS, "-q", "-rs"], DATABASE_URL=address)
     with suite.needing("the tests in a browser"):
-        suite.run("Chromium", [BROWSER_TESTS, "-q", "-rs", *PROCESSES], DATABASE_URL=on_sqlite(), CHROMIUM=browser())
+        browsing = ["-m", "not long", BROWSER_TESTS, "-q", "-rs", *PROCESSES]
+        suite.run("Chromium", browsing, DATABASE_URL=on_sqlite(), CHROMIUM=browser())
 
 
 def test_corpus(suite: Suite) -> None:

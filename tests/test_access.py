@@ -33,7 +33,7 @@ from segments.models import BulkJob, ChangeSet, Segment
 from segments.values import SegmentValues
 from tests.factories import PersonFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 EVERYBODY, ANY_ROLE = "everybody", "anybody signed in"

@@ -18,6 +18,8 @@ from django.conf import settings
 
 from accessaudience.supervisor import Child, background, how_it_ended, port_of
 
+pytestmark = pytest.mark.once
+
 COMMAND = [sys.executable, "-m", "accessaudience.supervisor"]
 PROCESSES = 4  # gunicorn, two of its workers, the worker
 PATIENCE = 120.0  # seconds: only a failing test waits so long

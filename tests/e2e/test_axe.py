@@ -1,17 +1,20 @@
 """Every page of the resolver through axe: nothing reported, light and dark, wide and on a phone; and all of it fits."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Page
 
 from people.models import Person
-from tests.e2e.layout import unfitting
+from tests.e2e.layout import WIDTHS, unfitting
 from tests.e2e.workspace import NO_PAGE, PAGES, STRANGERS, Workspace, fill, url_names
 
 WIDE, PHONE = (1440, 900), (390, 844)
-TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+PARTS = 4  # of the pages, which are looked at side by side
+Rules = dict[str, str | list[str]]
+ALL: Rules = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+COLOURS: Rules = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}  # what a theme changes
 Open = Callable[..., BrowserContext]
 
 
@@ -19,43 +22,37 @@ def test_every_url_is_looked_at_or_has_no_page() -> None:
     assert set(PAGES) | NO_PAGE | (set(STRANGERS) - {"no such page"}) == url_names()
 
 
-def reported(page: Page) -> Iterator[str]:
+def reported(page: Page, which: Rules = ALL) -> Iterator[str]:
     """What axe finds on the page as it is now."""
-    result = Axe().run(page, options={"runOnly": {"type": "tag", "values": TAGS}})
+    result = Axe().run(page, options={"runOnly": which})
     for violation in result.response["violations"]:
         for node in violation["nodes"]:
             yield f"{page.url}: {violation['id']}: {violation['help']}: {node['html'][:200]}"
 
 
-def look(context: BrowserContext, paths: list[str], widths: Iterable[int]) -> list[str]:
-    """Open each of `paths` and return what axe finds, and what does not fit at each of `widths`."""
+def look(context: BrowserContext, paths: list[str]) -> Iterator[str]:
+    """Open each of `paths` once; yield what axe finds, and what does not fit at any width: the theme moves nothing."""
     page = context.new_page()
-    found = []
     for path in paths:
         page.goto(path)
-        found += reported(page)
-        found += unfitting(page, widths)
-    return found
+        for width, height in (WIDE, PHONE):
+            page.set_viewport_size({"width": width, "height": height})
+            yield from reported(page)
+            page.emulate_media(color_scheme="dark")
+            yield from (f"dark, {fault}" for fault in reported(page, COLOURS))
+            page.emulate_media(color_scheme="light")
+        yield from unfitting(page, WIDTHS)
 
 
 def all_paths(workspace: Workspace) -> list[str]:
     return [path for paths in PAGES.values() for path in paths(workspace)]
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
-def test_axe_finds_nothing_and_all_fits(
-    open_context: Open, admin_person: Person, theme: str, size: tuple[int, int]
-) -> None:
-    found = []
-    # The theme moves nothing.
-    widths = () if theme == "dark" else (1440, 1024) if size == WIDE else (768, 390, 320)
-    if (theme == "light") == (size == WIDE):  # what is empty has fewer pieces: two of the four show them all
-        found = look(open_context(admin_person, size=size, theme=theme), all_paths(Workspace(admin_person)), widths)
-    found += look(open_context(admin_person, size=size, theme=theme), all_paths(fill(admin_person)), widths)
-    found += look(
-        open_context(size=size, theme=theme), [path for paths in STRANGERS.values() for path in paths], widths
-    )
+@pytest.mark.parametrize("part", range(PARTS))
+def test_axe_finds_nothing_and_all_fits(open_context: Open, admin_person: Person, part: int) -> None:
+    found = [*look(open_context(admin_person), all_paths(Workspace(admin_person))[part::PARTS])]  # with nothing in it
+    found += look(open_context(admin_person), all_paths(fill(admin_person))[part::PARTS])
+    found += look(open_context(), [path for paths in STRANGERS.values() for path in paths][part::PARTS])
     assert not found, "\n".join(found)
 
 

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from glob import glob
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -251,6 +251,9 @@ class Installation:
             process.communicate()
 
 
+MakeInstallation = Callable[[Path], AbstractContextManager[Installation]]
+
+
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """A server of PostgreSQL that tests may stop."""
@@ -283,19 +286,31 @@ def create_database(cluster: Cluster, name: str, template: str = "template1") ->
         opened.execute(f"CREATE DATABASE {name} TEMPLATE {template}")  # type: ignore[call-overload]  # no literal string
 
 
+@pytest.fixture(scope="session")
+def make_installation(template: str, request: pytest.FixtureRequest) -> MakeInstallation:
+    """Make an installation on the database under test, with nothing in it."""
+
+    @contextmanager
+    def make(folder: Path) -> Iterator[Installation]:
+        if POSTGRESQL:
+            cluster: Cluster = request.getfixturevalue("cluster")
+            name = f"test_{time.monotonic_ns()}"
+            create_database(cluster, name, template)
+            url = cluster.url(name)
+        else:
+            url = f"sqlite:///{shutil.copy(template, folder / 'accessaudience.sqlite3')}"
+        made = Installation(folder, url)
+        yield made
+        made.end()
+
+    return make
+
+
 @pytest.fixture
-def installation(tmp_path: Path, template: str, request: pytest.FixtureRequest) -> Iterator[Installation]:
-    """An installation on the database under test, with nothing in it."""
-    if POSTGRESQL:
-        cluster: Cluster = request.getfixturevalue("cluster")
-        name = f"test_{time.monotonic_ns()}"
-        create_database(cluster, name, template)
-        url = cluster.url(name)
-    else:
-        url = f"sqlite:///{shutil.copy(template, tmp_path / 'accessaudience.sqlite3')}"
-    made = Installation(tmp_path, url)
-    yield made
-    made.end()
+def installation(make_installation: MakeInstallation, tmp_path: Path) -> Iterator[Installation]:
+    """One for this test."""
+    with make_installation(tmp_path) as made:
+        yield made
 
 
 @contextmanager

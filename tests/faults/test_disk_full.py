@@ -99,6 +99,7 @@ print(json.dumps([answer.status_code, "disk" in text, ImportJob.objects.count(),
 """
 
 
+@pytest.mark.once
 def test_full_disk_under_the_uploads_refuses_a_file_and_keeps_nothing_of_it(installation: Installation) -> None:
     uploads = installation.data / "uploads"
     uploads.mkdir()
@@ -108,6 +109,7 @@ def test_full_disk_under_the_uploads_refuses_a_file_and_keeps_nothing_of_it(inst
     assert (jobs, left) == (0, [])
 
 
+@pytest.mark.once
 def test_full_disk_under_what_comes_in_refuses_a_file_and_keeps_nothing_of_it(installation: Installation) -> None:
     incoming = installation.data / "incoming"
     incoming.mkdir(exist_ok=True)
@@ -118,6 +120,7 @@ def test_full_disk_under_what_comes_in_refuses_a_file_and_keeps_nothing_of_it(in
     assert (jobs, left) == (0, [])
 
 
+@pytest.mark.once
 def test_full_disk_under_the_uploads_ends_a_check_with_nothing_changed(installation: Installation) -> None:
     uploads = installation.data / "uploads"
     uploads.mkdir()

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,9 +18,9 @@ import pytest
 from django.conf import settings
 
 from accessaudience import pace, receiving
-from tests.faults.conftest import PATIENCE, PRELUDE, Installation
+from tests.faults.conftest import PATIENCE, PRELUDE, Installation, MakeInstallation
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.once]
 
 MIB = 1024 * 1024
 SLOW = 8 if os.environ.get("AA_FAULTS") else 4  # senders of each kind; two in each process is a turn
@@ -53,6 +53,7 @@ class Server:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
+        self.installation = installation
         self.csrf_cookie = ""
         self.session = installation.run("-c", PRELUDE + SIGN_IN).strip()
         command = [sys.executable, "-m", "gunicorn", "--no-control-socket", f"--bind=127.0.0.1:{self.port}"]
@@ -155,10 +156,10 @@ def answer_of(connection: socket.socket) -> Answer:
     return Answer(answer.status, text, answer.headers.get("Location", ""))
 
 
-@pytest.fixture
-def server(installation: Installation, tmp_path: Path) -> Iterator[Server]:
-    """A server that has taken a file before: what it loads for that, it has loaded."""
-    made = Server(installation, tmp_path / "log")
+@contextmanager
+def serving(installation: Installation, log: Path) -> Iterator[Server]:
+    """A server that has taken files before: what it loads for that, it has loaded."""
+    made = Server(installation, log)
     for number in range(8):
         assert made.upload(GOOD + f"Other {number},o-{number}\n".encode()).status == 302
     yield made
@@ -167,22 +168,37 @@ def server(installation: Installation, tmp_path: Path) -> Iterator[Server]:
     made.process.wait()
 
 
-def test_slow_senders_hold_no_thread_and_are_cut(server: Server) -> None:
-    before = server.peak()
+@pytest.fixture
+def new_server(installation: Installation, tmp_path: Path) -> Iterator[Server]:
+    """A server of the test's own: its memory is what this test made of it."""
+    with serving(installation, tmp_path / "log") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def server(make_installation: MakeInstallation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One for all tests that do not look at its memory."""
+    folder = tmp_path_factory.mktemp("hostile")
+    with make_installation(folder) as installation, serving(installation, folder / "log") as server:
+        yield server
+
+
+def test_slow_senders_hold_no_thread_and_are_cut(new_server: Server) -> None:
+    before = new_server.peak()
     slow: list[socket.socket] = []
     for begin in (
         b"GET / HTTP/1.1\r\nHost: local",
         b"POST /accounts/login/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2000\r\n\r\n",
-        server.head(length=50 * MIB) + server.top() + GOOD,
+        new_server.head(length=50 * MIB) + new_server.top() + GOOD,
     ):
         for _ in range(SLOW):
-            slow.append(server.connect())
+            slow.append(new_server.connect())
             slow[-1].sendall(begin)
     began = time.monotonic()
     open_still = set(slow)
     answers: list[int] = []
     while open_still:
-        assert server.answers_others()
+        assert new_server.answers_others()
         assert time.monotonic() - began < PATIENCE, "slow senders are not cut"
         for connection in list(open_still):
             connection.settimeout(0.05)
@@ -198,9 +214,9 @@ def test_slow_senders_hold_no_thread_and_are_cut(server: Server) -> None:
             connection.close()
     assert set(answers) <= {0, 408, 503}
     assert answers.count(408) >= SLOW  # the heads and the forms at least; an upload may find the line closed
-    assert server.upload(GOOD + b"Afterwards,a-1\n").status == 302
-    assert server.peak() - before < FLAT
-    assert "Traceback" not in server.log.read_text()
+    assert new_server.upload(GOOD + b"Afterwards,a-1\n").status == 302
+    assert new_server.peak() - before < FLAT
+    assert "Traceback" not in new_server.log.read_text()
 
 
 @pytest.mark.parametrize(
@@ -289,28 +305,26 @@ def test_who_asks_before_sending_is_told_to_go_on(server: Server) -> None:
         assert answer_of(connection).status == 403  # it came, without its token
 
 
-def test_connections_that_say_nothing_make_room_for_those_that_ask(server: Server) -> None:
+def test_connections_that_say_nothing_make_room_for_those_that_ask(new_server: Server) -> None:
     most = int(re.findall(r"worker_connections = (\d+)", (settings.BASE_DIR / "gunicorn.conf.py").read_text())[0])
-    before = server.peak()
+    before = new_server.peak()
     silent = []
     for number in range(2 * most + 50):  # two processes
-        silent.append(server.connect())
+        silent.append(new_server.connect())
         silent[-1].sendall(b"GET / HTTP/1.1\r\nX: " + b"y" * 60_000 if number % 2 else b"G")
-    assert server.answers_others()
+    assert new_server.answers_others()
     for connection in silent:
         connection.close()
-    assert server.answers_others()
-    assert server.peak() - before < 2 * FLAT
-    assert "Traceback" not in server.log.read_text()
+    assert new_server.answers_others()
+    assert new_server.peak() - before < 2 * FLAT
+    assert "Traceback" not in new_server.log.read_text()
 
 
-def test_those_who_read_nothing_do_not_keep_others_waiting(
-    server: Server, installation: Installation, tmp_path: Path
-) -> None:
+def test_those_who_read_nothing_do_not_keep_others_waiting(server: Server, tmp_path: Path) -> None:
     asked = b"GET /channels/email/segments/export/ HTTP/1.1\r\nHost: localhost\r\nCookie: sessionid=%s\r\n\r\n"
     rows = b"".join(b"%s %d,e-%d\n" % (b"A long name of a segment" * 8, n, n) for n in range(15_000))
     (tmp_path / "rows.csv").write_bytes(GOOD + rows)
-    installation.run("manage.py", "import_segments", str(tmp_path / "rows.csv"), "--channel", "email")
+    server.installation.run("manage.py", "import_segments", str(tmp_path / "rows.csv"), "--channel", "email")
     slow = []
     for _ in range(16):
         slow.append(socket.socket())
@@ -333,45 +347,45 @@ def test_who_reads_the_answer_slowly_does_not_keep_others_waiting(server: Server
 
 
 @pytest.mark.parametrize("sent", ["named", "chunked"])
-def test_an_upload_of_5_gigabytes_is_refused_before_it_is_here(server: Server, sent: str) -> None:
-    before = server.peak()
+def test_an_upload_of_5_gigabytes_is_refused_before_it_is_here(new_server: Server, sent: str) -> None:
+    before = new_server.peak()
     piece = bytes(MIB)
-    with server.connect() as connection:
+    with new_server.connect() as connection:
         size = 5 * 1024 * MIB
         length = ["Transfer-Encoding: chunked"] if sent == "chunked" else []
         taken = 0
         with suppress(ConnectionError):
-            connection.sendall(server.head(UPLOAD, 0 if length else size, *length))
+            connection.sendall(new_server.head(UPLOAD, 0 if length else size, *length))
             while taken < size:
                 connection.sendall(b"%x\r\n%s\r\n" % (len(piece), piece) if length else piece)
                 taken += len(piece)
                 assert taken < 100 * MIB, "all of it is taken"
         answer = answer_of(connection)
     assert answer.status == (413 if sent == "named" else 411)
-    assert server.answers_others()
-    assert server.peak() - before < FLAT
+    assert new_server.answers_others()
+    assert new_server.peak() - before < FLAT
 
 
-def test_a_file_somewhat_too_large_is_read_to_its_end_and_its_sender_told(server: Server) -> None:
-    before = server.peak()
+def test_a_file_somewhat_too_large_is_read_to_its_end_and_its_sender_told(new_server: Server) -> None:
+    before = new_server.peak()
     limit = settings.IMPORT_MAX_BYTES
-    pieces = [server.top(), *[b"VIP,v-1\n" * (MIB // 8)] * (limit // MIB + 20), b"\r\n--here--\r\n"]
-    answer = server.send(pieces, None)
+    pieces = [new_server.top(), *[b"VIP,v-1\n" * (MIB // 8)] * (limit // MIB + 20), b"\r\n--here--\r\n"]
+    answer = new_server.send(pieces, None)
     assert answer.status == 413
     assert "This file is too large" in answer.text
-    assert server.peak() - before < FLAT
+    assert new_server.peak() - before < FLAT
 
 
-def test_a_gzip_bomb_is_not_unpacked(server: Server) -> None:
-    before = server.peak()
+def test_a_gzip_bomb_is_not_unpacked(new_server: Server) -> None:
+    before = new_server.peak()
     bomb = gzip.compress(bytes(200 * MIB), compresslevel=6)
-    answer = server.upload(bomb, "segments.csv")
+    answer = new_server.upload(bomb, "segments.csv")
     assert answer.status == 422
     assert "This is a gzip file. Unpack it" in answer.text
-    packed = gzip.compress(server.top() + bytes(200 * MIB) + b"\r\n--here--\r\n")
-    answer = server.send([packed], None, "Content-Encoding: gzip")
+    packed = gzip.compress(new_server.top() + bytes(200 * MIB) + b"\r\n--here--\r\n")
+    answer = new_server.send([packed], None, "Content-Encoding: gzip")
     assert answer.status in (400, 403)
-    assert server.peak() - before < FLAT
+    assert new_server.peak() - before < FLAT
 
 
 @pytest.mark.parametrize(
@@ -384,32 +398,32 @@ def test_a_gzip_bomb_is_not_unpacked(server: Server) -> None:
     ],
     ids=["10 000 columns", "a cell of 1 MB", "a quote never closed", "too many rows"],
 )
-def test_a_file_beyond_the_limits_is_refused_with_its_reason(server: Server, content: bytes, told: str) -> None:
-    before = server.peak()
-    answer = server.upload(content)
+def test_a_file_beyond_the_limits_is_refused_with_its_reason(new_server: Server, content: bytes, told: str) -> None:
+    before = new_server.peak()
+    answer = new_server.upload(content)
     if answer.status == 302:
-        page = server.get(answer.location)
+        page = new_server.get(answer.location)
         assert page.status == 200
         assert told in page.text
     else:
         assert answer.status == 422
         assert told in answer.text
-    assert server.answers_others()
-    assert server.peak() - before < FLAT
+    assert new_server.answers_others()
+    assert new_server.peak() - before < FLAT
 
 
 @pytest.mark.parametrize(
     "name", ["../../../../etc/cron.d/x.csv", "..\\..\\x.csv", "<img src=x onerror=alert(1)>.csv", "a\u202evsc.exe"]
 )
-def test_a_file_name_is_no_path_and_no_markup(server: Server, installation: Installation, name: str) -> None:
-    files = {path for path in installation.data.rglob("*") if "uploads" not in path.parts and path.is_file()}
+def test_a_file_name_is_no_path_and_no_markup(server: Server, name: str) -> None:
+    files = {path for path in server.installation.data.rglob("*") if "uploads" not in path.parts and path.is_file()}
     answer = server.upload(GOOD, name)
     assert answer.status == 302
     page = server.get(answer.location)
     assert "<img" not in page.text
     assert "../" not in page.text.split("<main")[1]
     assert "\u202e" not in page.text
-    now = {path for path in installation.data.rglob("*") if "uploads" not in path.parts and path.is_file()}
+    now = {path for path in server.installation.data.rglob("*") if "uploads" not in path.parts and path.is_file()}
     assert {path.suffix for path in now - files} <= {".sqlite3-wal", ".sqlite3-shm"}
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.faults.conftest import Installation, answers
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.once]
 
 HEALTH = """
 answer = Client(SERVER_NAME="localhost").get("/health/ready")

@@ -7,7 +7,7 @@ import pytest
 from jobs.lease import ATTEMPTS
 from tests.faults.conftest import Installation
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.once]
 
 
 def test_upload_that_is_gone_ends_its_import_and_the_page_says_so(installation: Installation) -> None:

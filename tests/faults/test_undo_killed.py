@@ -5,6 +5,7 @@ import signal
 import pytest
 
 from tests.faults.conftest import PATIENCE, POSTGRESQL, ROWS, Installation
+from tests.thinned import thinned
 
 pytestmark = pytest.mark.fault
 BEFORE_COMMIT = ("undo:planned", "undo:written", "job:finished", "undo:before_commit")
@@ -34,7 +35,7 @@ def assert_undone(installation: Installation) -> None:
     assert done == [(ROWS - 2, 2, 0)]
 
 
-@pytest.mark.parametrize("point", BEFORE_COMMIT)
+@pytest.mark.parametrize("point", thinned(BEFORE_COMMIT, "undo:before_commit"))
 def test_undo_killed_before_the_commit_leaves_all_as_it_was_and_another_finishes(
     imported: Installation, point: str
 ) -> None:
@@ -46,7 +47,7 @@ def test_undo_killed_before_the_commit_leaves_all_as_it_was_and_another_finishes
     assert_undone(imported)
 
 
-@pytest.mark.parametrize("point", AFTER_COMMIT)
+@pytest.mark.parametrize("point", thinned(AFTER_COMMIT, "undo:committed"))
 def test_undo_killed_after_the_commit_is_done_and_not_done_again(imported: Installation, point: str) -> None:
     assert imported.work_once(AA_KILL_AT=point) == -signal.SIGKILL
     assert_undone(imported)

@@ -16,8 +16,9 @@ from jobs.lease import Reaper
 from jobs.models import Status
 from segments.models import ChangeSet, Segment
 from tests.klaviyo.fake import FakeKlaviyo
+from tests.thinned import thinned
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.fault]
 
 PATIENCE = 120  # seconds after which a worker hangs; never a measure of speed
 BEFORE_COMMIT = (
@@ -41,7 +42,9 @@ def worker(environment: dict[str, str], klaviyo: FakeKlaviyo) -> Callable[..., i
     return run
 
 
-@pytest.mark.parametrize("point", [*BEFORE_COMMIT, *AFTER_COMMIT])
+@pytest.mark.parametrize(
+    "point", thinned((*BEFORE_COMMIT, *AFTER_COMMIT), "sync:page", "sync:before_commit", "sync:committed")
+)
 def test_a_sync_killed_anywhere_is_there_whole_or_not_at_all(
     point: str,
     worker: Callable[..., int],
