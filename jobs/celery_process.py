@@ -15,8 +15,10 @@ from contextlib import ExitStack
 from multiprocessing.sharedctypes import RawValue
 from typing import Any
 
+from celery.exceptions import WorkerLostError
 from celery.signals import (
     beat_init,
+    task_failure,
     worker_init,
     worker_process_init,
     worker_ready,
@@ -28,7 +30,7 @@ from django.conf import settings
 from accessaudience import runs
 from accessaudience.parent import end_with, end_with_supervisor
 from jobs import messages
-from jobs.lease import Reaper, give_back_of_dead
+from jobs.lease import RUN, Reaper, give_back_of_dead
 from jobs.models import BeatSeen, Status
 from jobs.presence import present
 from jobs.ticker import Ticker
@@ -40,6 +42,7 @@ _stop_at = RawValue("d", 0.0)  # by the monotonic clock; shared with the process
 _while_it_lives = ExitStack()
 _reaper = Reaper()
 _dead = runs.dead()
+_lost: list[str] = []  # the jobs of processes that were killed alone
 
 
 def name_of_this() -> str:
@@ -77,9 +80,17 @@ def live(**kwargs: Any) -> None:
 
 def _look() -> None:
     dead, _dead[:] = _dead[:], []
-    for job in (*give_back_of_dead(dead), *_reaper.look()):
+    lost = [_lost.pop() for _ in range(len(_lost))]
+    for job in (*give_back_of_dead(dead), *give_back_of_dead([RUN] if lost else [], lost), *_reaper.look()):
         if job.status == Status.WAITING:
             messages.send(job._meta.label_lower, job.pk)
+
+
+@task_failure.connect
+def note_lost(sender: Any, exception: BaseException, args: Any, **kwargs: Any) -> None:
+    """Note the job of a process that was killed alone; whoever looks after dead holders gives it back."""
+    if isinstance(exception, WorkerLostError) and sender.name == messages.PERFORM:
+        _lost.append(args[1])
 
 
 @worker_shutting_down.connect

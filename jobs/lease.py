@@ -21,7 +21,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from datetime import datetime, timedelta
@@ -308,13 +308,16 @@ class Reaper:
         return [job for job in stale if _reap(job)]
 
 
-def give_back_of_dead(dead: Iterable[int]) -> list[Job]:
-    """Give back at once what runs had that are known to have ended; return those jobs, as Reaper.look() does."""
+def give_back_of_dead(dead: Iterable[int], only: Container[str] | None = None) -> list[Job]:
+    """Give back at once what runs had that are known to have ended; return those jobs, as Reaper.look() does.
+
+    With `only` no more than the jobs of these primary keys: the process that did them has ended, not its run.
+    """
     theirs = Q()
     for first, last in runs.tokens(dead):
         theirs |= Q(lease_token__range=(uuid.UUID(int=first), uuid.UUID(int=last)))
     jobs = [job for kind in kinds() for job in kind._default_manager.filter(theirs, status__in=LIVE)] if theirs else []
-    return [job for job in jobs if _reap(job)]
+    return [job for job in jobs if (only is None or str(job.pk) in only) and _reap(job)]
 
 
 def _life_sign(job: Job) -> tuple[Any, uuid.UUID | None, datetime | None]:

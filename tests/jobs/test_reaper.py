@@ -5,10 +5,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from celery.exceptions import WorkerLostError
+from celery.signals import task_failure
 from django.utils import timezone
 
 from imports.models import ImportJob
-from jobs import lease
+from jobs import celery_process, lease, messages
 from jobs.models import Lane, Status
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.fault]
@@ -148,6 +150,26 @@ def test_only_what_the_dead_run_had_is_given_back(queue: Queue, monkeypatch: pyt
     assert states[claimed[2].pk] == (Status.RUNNING, False)
     assert states[claimed[1].pk][0] == Status.WAITING
     assert Lane.objects.count() == 1
+
+
+def test_job_of_a_celery_process_that_was_killed_alone_is_given_back_at_once(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for slug in ("email", "sms"):
+        queue(slug)
+    lost, other = lease.claim("w"), lease.claim("w")
+    sent: list[Any] = []
+    monkeypatch.setattr(messages, "send", lambda kind, pk: sent.append(pk))
+    for task, error, args in (
+        ("jobs.due", WorkerLostError(), []),
+        (messages.PERFORM, ValueError(), ["imports.importjob", str(other.pk)]),
+        (messages.PERFORM, WorkerLostError(), ["imports.importjob", str(lost.pk)]),
+    ):
+        task_failure.send(type("Task", (), {"name": task}), exception=error, args=args)
+    celery_process._look()
+    assert sent == [lost.pk]
+    assert ImportJob.objects.get(pk=lost.pk).status == Status.WAITING
+    assert ImportJob.objects.get(pk=other.pk).status == Status.RUNNING
 
 
 @pytest.mark.parametrize(
