@@ -4,10 +4,11 @@ Goes in: GET data. Comes out: change sets, or where a page begins. What is not u
 Must not know: requests.
 """
 
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from django import forms
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -18,6 +19,8 @@ from segments.values import fold
 KEY_MAX = 2**63 - 1  # the largest primary key
 NOBODY = "nobody"  # a schedule or the command line
 DATES = "dates"
+# Days that begin and end within the calendar, whatever the time zone.
+A_DAY = (MinValueValidator(date.min + timedelta(days=1)), MaxValueValidator(date.max - timedelta(days=2)))
 DAYS = {"today": 0, "week": 7, "month": 30}
 KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "imports": ("Imports", (ChangeSet.Kind.IMPORT,)),
@@ -68,8 +71,8 @@ class ActivityForm(Asked):
             (DATES, "Choose dates…"),
         ],
     )
-    since = forms.DateField(required=False)
-    until = forms.DateField(required=False)
+    since = forms.DateField(required=False, validators=A_DAY)
+    until = forms.DateField(required=False, validators=A_DAY)
     older = forms.IntegerField(required=False, min_value=1, max_value=KEY_MAX)
     newer = forms.IntegerField(required=False, min_value=1, max_value=KEY_MAX)
 

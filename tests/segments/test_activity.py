@@ -144,6 +144,14 @@ def test_filters_by_time(as_viewer: Client, email: Channel) -> None:
     assert len(titles(as_viewer, since=day, until=day)) == 4, "dates count only where they are asked for"
 
 
+@pytest.mark.parametrize("day", ["0001-01-01", "0001-01-02", "9999-12-29", "9999-12-31"])
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
+def test_a_day_at_the_end_of_the_calendar_is_no_error(as_viewer: Client, zone: str, day: str) -> None:
+    as_viewer.post("/accounts/time-zone/", {"time_zone": zone})
+    for field in ("since", "until"):
+        assert as_viewer.get(ACTIVITY, {"when": "dates", field: day}).status_code == 200
+
+
 def test_pages_hold_every_change_once_in_both_directions() -> None:
     for _ in range(12):
         SegmentFactory()
