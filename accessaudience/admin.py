@@ -35,7 +35,7 @@ class RoleAdminSite(admin.AdminSite):
         def by_role(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if request.user.is_authenticated and not self.has_permission(request):
                 raise PermissionDenied
-            if any("\0" in value for _, values in request.GET.lists() for value in values):
+            if "%00" in request.get_full_path():
                 raise BadRequest  # Django gives it to PostgreSQL, which takes none
             response: HttpResponseBase = guarded(request, *args, **kwargs)
             return response

@@ -101,9 +101,9 @@ def test_roles_are_shown_with_their_people_and_cannot_be_edited(as_admin: Client
     assert as_admin.post(f"/admin/auth/group/{role(VIEWER).pk}/change/", {"name": "King"}).status_code == 403
 
 
-@pytest.mark.parametrize("query", ["kind__exact=sign_in%00", "q=%00"])
-def test_what_no_text_holds_is_refused(as_admin: Client, query: str) -> None:
-    assert as_admin.get(f"/admin/people/accessevent/?{query}").status_code == 400
+@pytest.mark.parametrize("path", ["people/accessevent/?kind__exact=sign_in%00", "people/person/?q=%00", "r/1/%00/"])
+def test_what_no_text_holds_is_refused(as_admin: Client, path: str) -> None:
+    assert as_admin.get(f"/admin/{path}").status_code == 400
 
 
 def test_a_role_is_what_opens_django_admin_and_nothing_else(client: Client, viewer: Person) -> None:
