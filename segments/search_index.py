@@ -29,7 +29,8 @@ BATCH = 2_000  # segments brought up to date while their channel is held: well u
 
 # First how many segments are in the backlog, or NULL if they are too many to look at; then what the index knows; then
 # what is in the backlog, in which segments that were created are found apart: a creation leaves no line in
-# segments_change. Of what the index knows as many may be out of date as there are in the backlog.
+# segments_change, and OFFSET has them looked up set by set, where a join reads all segments. Of what the index knows as
+# many may be out of date as there are in the backlog.
 CANDIDATES = """
     WITH backlog AS MATERIALIZED (
         SELECT CASE WHEN count(*) FILTER (WHERE b.change_set_id IS NULL) = 0
@@ -50,8 +51,10 @@ CANDIDATES = """
         WHERE b.channel_id = ANY(%(channels)s)
         UNION
         SELECT g.id FROM segments_searchbacklog b JOIN segments_changeset s ON s.id = b.change_set_id
-        JOIN segments_segment g ON g.id BETWEEN s.first_pk AND s.last_pk AND g.created_in_id = s.id
-            AND g.channel_id = b.channel_id
+        CROSS JOIN LATERAL (
+            SELECT id FROM segments_segment
+            WHERE id BETWEEN s.first_pk AND s.last_pk AND created_in_id = s.id AND channel_id = b.channel_id OFFSET 0
+        ) g
         WHERE b.channel_id = ANY(%(channels)s)
     ) outdated WHERE (SELECT size FROM backlog) IS NOT NULL
 """
