@@ -9,14 +9,18 @@ from typing import Any
 from uuid import uuid4
 
 from django import forms
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.views.decorators.http import require_safe
 
 from accessaudience.htmx import render_fragment
 from accessaudience.roles import VIEWER, role_required
 from channels.models import Channel
-from segments.across import Wanted, page_of, shows
-from segments.forms import ANY, FilterForm
+from people.audit import Kind, record
+from segments.across import Wanted, shows, sorts
+from segments.across_pages import csv_rows, page_of
+from segments.export import csv_of, formula_safe
+from segments.forms import ANY, FilterForm, Heading
+from segments.queries import COUNT_CAP
 from segments.views import rows_per_page
 
 
@@ -29,11 +33,38 @@ class AcrossForm(FilterForm):
     )
     show = forms.CharField(required=False)
     only = None  # type: ignore[assignment]  # no field here: Django's way to leave out what a form inherits
-    sort = None  # type: ignore[assignment]
+    sort = forms.CharField(required=False)  # type: ignore[assignment]
 
     def __init__(self, data: Any, channels: Sequence[Channel]) -> None:
+        self.channels = channels
         self.shows = shows(channels)
+        self.sorts = sorts(channels)
         super().__init__(data)
+
+    def clean_sort(self) -> str:
+        """Return the order; by name, if there is no such."""
+        sort: str = self.cleaned_data["sort"]
+        return sort if sort in self.sorts else ANY
+
+    @property
+    def sort_label(self) -> str:
+        """The order in words."""
+        return self.sorts[self.sorting].label
+
+    @property
+    def sort_choices(self) -> list[tuple[str, str]]:
+        """The orders there are, and what they are called."""
+        return [(name, sort.label) for name, sort in self.sorts.items()]
+
+    @property
+    def by_name(self) -> Heading:
+        """The head of the first column."""
+        return Heading.of("name", self.sorting)
+
+    @property
+    def by_channel(self) -> list[tuple[Channel, Heading]]:
+        """The heads of the columns of the channels."""
+        return [(channel, Heading.of(f"in-{channel.slug}", self.sorting, channel.name)) for channel in self.channels]
 
     def clean_show(self) -> str:
         """Return what shall be shown by where it is; all, if there is no such channel."""
@@ -53,7 +84,7 @@ def across(request: HttpRequest) -> HttpResponse:
     channels = list(Channel.objects.all())  # the navigation shows them all: one query for both
     filters = AcrossForm(request.GET, channels)
     wanted = filters.wanted
-    page = page_of(channels, wanted, filters.get("cursor"), rows_per_page(request, filters))
+    page = page_of(channels, wanted, filters.sorting, filters.get("cursor"), rows_per_page(request, filters))
     context = {
         "nav_channels": channels,
         "filters": filters,
@@ -62,7 +93,23 @@ def across(request: HttpRequest) -> HttpResponse:
         "chips": [(show, label, page.counts.get(show)) for show, label in filters.shows.items()],
         "show": wanted.show,
         "count": page.counts.get(wanted.show),
+        "cap": COUNT_CAP,
         "path": request.path,
         "token": uuid4,  # another for each form
     }
     return render_fragment(request, "segments/across.html", "segments/_across.html", context)
+
+
+@require_safe
+@role_required(VIEWER)
+def export(request: HttpRequest) -> HttpResponseBase:
+    """Send the segments of all channels that match the search and filters, in their order, as CSV."""
+    channels = list(Channel.objects.all())
+    filters = AcrossForm(request.GET, channels)
+    record(Kind.EXPORT, request, "Segments across channels")
+    header = ("Segment name", "Segment ID", *(formula_safe(channel.name) for channel in channels))
+    return StreamingHttpResponse(
+        csv_of(header, csv_rows(channels, filters.wanted, filters.sorting)),
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": 'attachment; filename="segments-across-channels.csv"'},
+    )

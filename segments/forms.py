@@ -23,7 +23,6 @@ from segments.values import SegmentValues
 ANY = ""
 STATUSES = {"active": True, "inactive": False}
 GONE = "gone"
-KLAVIYO_KINDS = {"klaviyo-list": "list", "klaviyo-segment": "segment"}
 NARROWING = ("q", "status", "source", "only")  # the fields of FilterForm that say which segments
 
 
@@ -165,13 +164,13 @@ class Heading:
     now: str  # as aria-sort says it; "" if the list is not sorted by this column
 
     @classmethod
-    def of(cls, column: str, sorting: str) -> "Heading":
-        """The head of `column` (of COLUMNS) in a list that is sorted by `sorting`."""
+    def of(cls, column: str, sorting: str, label: str = "") -> "Heading":
+        """The head of `column` (of COLUMNS, or called `label`) in a list that is sorted by `sorting`."""
         up, down = column, f"-{column}"
         first = FIRST.get(column, up)
         second = up if first == down else down
         now = {up: "ascending", down: "descending"}.get(sorting, "")
-        return cls(COLUMNS[column], second if sorting == first else first, now)
+        return cls(label or COLUMNS[column], second if sorting == first else first, now)
 
 
 class FilterForm(forms.Form):
@@ -195,7 +194,7 @@ class FilterForm(forms.Form):
         required=False,
         choices=[(ANY, "All details"), ("override", "With manual override"), ("no-link", "Without link")],
     )
-    sort = forms.ChoiceField(required=False, choices=[(name, sort.label) for name, sort in SORTS.items()])
+    sort = forms.ChoiceField(required=False, choices=[(name, name) for name in SORTS])
     rows = forms.TypedChoiceField(required=False, coerce=int, choices=[(size, str(size)) for size in SIZES])
     cursor = forms.CharField(required=False)
 
@@ -239,6 +238,11 @@ class FilterForm(forms.Form):
         return SORTS[self.sorting].label
 
     @property
+    def sort_choices(self) -> list[tuple[str, str]]:
+        """The orders there are, and what they are called."""
+        return [(name, sort.label) for name, sort in SORTS.items()]
+
+    @property
     def headings(self) -> dict[str, "Heading"]:
         """The heads of the columns that can be sorted by."""
         return {column: Heading.of(column, self.sorting) for column in COLUMNS}
@@ -252,10 +256,7 @@ class FilterForm(forms.Form):
         segments: SegmentQuerySet = channel.segments.with_status(STATUSES.get(self.get("status")))
         if self.get("status") == GONE:
             segments = segments.gone()
-        if self.get("source") in KLAVIYO_KINDS:
-            segments = segments.of_klaviyo_kind(KLAVIYO_KINDS[self.get("source")])
-        else:
-            segments = segments.with_source(self.get("source"))
+        segments = segments.of_any_source(self.get("source"))
         if self.get("only") == "override":
             segments = segments.overridden()
         elif self.get("only") == "no-link":

@@ -179,6 +179,12 @@ class Segment(models.Model):
             models.Index(
                 fields=("channel", "name_key", "id"), name="segments_inactive", condition=models.Q(active=False)
             ),
+            # Filtered and sorted by source. Imports, which are large, do not pay for it.
+            models.Index(
+                fields=("channel", "source", "name_key", "id"),
+                name="segments_not_by_csv",
+                condition=~models.Q(source="csv"),
+            ),
         )
 
     def __str__(self) -> str:

@@ -21,7 +21,7 @@ from django.db.models.lookups import GreaterThan, LessThan
 from django.db.models.sql.compiler import SQLCompiler
 
 from segments.models import Segment, Source
-from segments.queries import SegmentQuerySet
+from segments.queries import SegmentQuerySet, of_source
 
 BY_NAME = ("name_key", "id")
 BY_ID = ("id_key", "id")
@@ -83,7 +83,7 @@ def _one_after_another(*conditions: Q) -> tuple[Run, ...]:
 
 
 _WITH_ID, _WITHOUT_ID = Q(id_key__gt=""), Run(BY_NAME, Q(id_key=""))
-_SOURCES = [Q(source=source) for source in (Source.CSV, Source.KLAVIYO, Source.MANUAL)]
+_SOURCES = [of_source(source) for source in (Source.CSV, Source.KLAVIYO, Source.MANUAL)]
 
 SORTS = {
     "name": Sort("Segment name, A to Z", (Run(BY_NAME),)),

@@ -17,7 +17,14 @@ if TYPE_CHECKING:
     from segments.models import Segment
     from segments.pages import Run
 
+KLAVIYO_KINDS = {"klaviyo-list": "list", "klaviyo-segment": "segment"}
+CSV = "csv"
 COUNT_CAP = 10_000  # counting further would read a big channel whole; the page says "10,000+"
+
+
+def of_source(source: str) -> Q:
+    """Came in this way. What did not come by CSV has an index, which SQLite takes only where its condition is said."""
+    return Q(source=source) if source == CSV else Q(source=source) & ~Q(source=CSV)
 
 
 class SegmentQuerySet(models.QuerySet["Segment"]):
@@ -73,7 +80,12 @@ class SegmentQuerySet(models.QuerySet["Segment"]):
 
     def with_source(self, source: str) -> "SegmentQuerySet":
         """Which came in this way; from anywhere if blank."""
-        return self.filter(source=source) if source else self
+        return self.filter(of_source(source)) if source else self
+
+    def of_any_source(self, source: str) -> "SegmentQuerySet":
+        """As with_source(), or of one of KLAVIYO_KINDS."""
+        kind = KLAVIYO_KINDS.get(source)
+        return self.of_klaviyo_kind(kind) if kind else self.with_source(source)
 
     def of_name(self, name: str) -> "SegmentQuerySet":
         """Whose name is the same after folding."""

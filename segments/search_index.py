@@ -109,20 +109,29 @@ class Candidates:
     outdated: Sequence[int] = ()
 
 
-def candidates(channels: Iterable[Channel], words: Sequence[str]) -> Candidates:
-    """Return what is known of the segments of `channels` in whose name or ID all of the folded `words` are."""
+def candidates(channels: Iterable[Channel], words: Sequence[str], most: int | None = None) -> Candidates:
+    """Return what is known of the segments of `channels` in whose name or ID all of the folded `words` are.
+
+    `most` is used instead of MOST.
+    """
     if not (words and SearchBacklog.is_kept()):
         return Candidates()
+    most = MOST if most is None else most
     has_words, parameters = _has_words(channels, words)
     with connection.cursor() as cursor:
-        cursor.execute(CANDIDATES.format(has_words=has_words), parameters | {"most": MOST})
+        cursor.execute(CANDIDATES.format(has_words=has_words), parameters | {"most": most})
         (_, backlog), *found = cursor.fetchall()
     if backlog is None:
         return Candidates()
     outdated = [segment for what, segment in found if what == "outdated"]
-    if len(found) - len(outdated) > MOST + backlog:
+    if len(found) - len(outdated) > most + backlog:
         return Candidates(too_many=True, outdated=outdated)
     return Candidates([segment for _, segment in found])
+
+
+def narrows(words: Sequence[str]) -> bool:
+    """Whether the index of trigrams can find any of the folded `words` without reading all texts."""
+    return any(map(_has_trigram, words))
 
 
 def next_known(

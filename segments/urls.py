@@ -32,6 +32,7 @@ of_channel = [
 urlpatterns = [
     path("channels/<slug:slug>/segments/", include(of_channel)),
     path("segments/", across_views.across, name="across"),
+    path("segments/export/", across_views.export, name="across_export"),
     path("activity/", activity_views.activity, name="activity"),
     path("activity/export/", activity_views.export, name="activity_export"),
     path("activity/access/", access_views.access, name="access"),

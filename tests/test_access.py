@@ -71,6 +71,7 @@ EXPECTED = {
     "overview": reads(VIEWER),
     "segments:list": reads(VIEWER, "slug"),
     "segments:across": reads(VIEWER),
+    "segments:across_export": reads(VIEWER),
     "segments:detail": reads(VIEWER, "slug", "segment"),
     "segments:export": reads(VIEWER, "slug"),
     "segments:add": form(MARKETER, "slug", sent=422),

@@ -35,6 +35,12 @@ def num(value: int | None) -> str:
 
 
 @register.filter
+def num_to(value: int, cap: int) -> str:
+    """Return a whole number, or that it is more than `cap`: 10,000+."""
+    return f"{num(cap)}+" if value > cap else num(value)
+
+
+@register.filter
 def host(link: str) -> str:
     """Return where a link leads: www.klaviyo.com."""
     return urlsplit(link).netloc
