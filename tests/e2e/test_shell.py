@@ -140,7 +140,7 @@ def test_a_first_visit_weighs_no_more_than_promised(page: Page, decaf: Segment) 
 
 def test_the_bell_tells_what_ended_elsewhere(page: Page, phone: Page, plain_page: Page, marketer: Person) -> None:
     Notice.objects.bulk_create(
-        Notice(job=uuid4(), user=marketer, icon="file-import", about=f"{each}.csv", path="/data/imports/")
+        Notice(job=uuid4(), user=marketer, icon="file-import", about=f"{each}.csv", view="imports:list", arguments=[])
         for each in ("shop", "texts")
     )
     page.goto("/")
