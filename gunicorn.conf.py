@@ -8,7 +8,7 @@ import tempfile
 
 from django.core.exceptions import ImproperlyConfigured
 
-from accessaudience import prepare
+from accessaudience import pool, prepare
 from accessaudience.parent import SUPERVISOR, end_with, end_with_supervisor
 
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
@@ -17,7 +17,6 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "accessaudience.settings")
 from django.conf import settings  # noqa: E402
 
 worker_class = "accessaudience.receiving.Worker"
-threads = 4
 worker_connections = 250  # each may hold 160 KiB of a request; who waits longest makes room for who comes
 sendfile = False  # which would wait for a slow reader as long as they like
 timeout = 60  # of silence of a whole worker process, not of a request
@@ -27,7 +26,7 @@ loglevel = "warning"
 access_log_format = "%(m)s %(U)s %(s)s, %(b)s bytes, %(M)s ms"  # no query string: it holds what people search for
 try:
     logconfig_dict = settings.LOGGING
-    workers = settings.WEB_CONCURRENCY
+    workers, threads = settings.WEB_CONCURRENCY, settings.WEB_THREADS
 except ImproperlyConfigured as error:
     sys.exit(str(error))
 
@@ -51,6 +50,7 @@ def when_ready(server):
 def post_fork(server, worker):
     """End with the master, at once: gunicorn itself looks only now and then."""
     end_with(server.pid)
+    pool.share_connections()
 
 
 def on_exit(server):

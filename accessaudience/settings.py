@@ -40,6 +40,17 @@ else:
     _database["CONN_HEALTH_CHECKS"] = True
     _database["CONN_MAX_AGE"] = env.number("CONN_MAX_AGE", default=60, least=0)
 
+# The web server: processes, threads of each, and the connections that these share. Without a pool each keeps its own.
+WEB_CONCURRENCY = env.number("WEB_CONCURRENCY", default=2)
+WEB_THREADS = 4
+DATABASE_POOL = env.number("DATABASE_POOL", default=0, least=0)
+if DATABASE_POOL and EMBEDDED:
+    raise ImproperlyConfigured("DATABASE_POOL is for PostgreSQL: set DATABASE_URL, or take it out.")
+if 0 < DATABASE_POOL < 2 * WEB_THREADS:  # a job that is done in a request gives signs of life by another connection
+    raise ImproperlyConfigured(
+        f"DATABASE_POOL must be 0 or at least {2 * WEB_THREADS}: each of the {WEB_THREADS} threads may need two."
+    )
+
 
 def _secret(name: str, make: Callable[[], str]) -> str:
     """Return the secret `name`. Who shares a database must share its secrets, so on PostgreSQL none is invented."""
@@ -288,9 +299,6 @@ if METRICS_TOKEN and not secrets.is_token(METRICS_TOKEN):
 
 # How often a minute each token may ask the API.
 API_REQUESTS_A_MINUTE = env.number("API_REQUESTS_A_MINUTE", default=120)
-
-# Web server processes, each with a few threads: see gunicorn.conf.py.
-WEB_CONCURRENCY = env.number("WEB_CONCURRENCY", default=2)
 
 # The first Admin, made by `make run`: see the command first_admin.
 ADMIN_EMAIL = env.text("ADMIN_EMAIL", default="admin@localhost")

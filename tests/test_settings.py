@@ -81,6 +81,15 @@ def test_celery_without_a_redis_that_it_can_use_stops_the_start(redis: str, tmp_
     assert done.stderr == "TASKS_BACKEND=celery needs REDIS_URL, like redis://host:6379/0.\n"
 
 
+def test_a_pool_of_connections_has_two_for_each_thread_and_is_for_postgresql(tmp_path: Path) -> None:
+    assert check(tmp_path, DATABASE_POOL="8").stderr == (
+        "DATABASE_POOL is for PostgreSQL: set DATABASE_URL, or take it out.\n"
+    )
+    assert check(tmp_path, **ON_POSTGRESQL, DATABASE_POOL="7").stderr == (
+        "DATABASE_POOL must be 0 or at least 8: each of the 4 threads may need two.\n"
+    )
+
+
 @pytest.mark.parametrize("name", ["SECRET_KEY", "ENCRYPTION_KEYS"])
 def test_on_postgresql_no_secret_is_invented(name: str, tmp_path: Path) -> None:
     done = check(tmp_path, **{**ON_POSTGRESQL, name: ""})

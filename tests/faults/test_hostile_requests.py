@@ -231,9 +231,8 @@ def test_slow_senders_hold_no_thread_and_are_cut(new_server: Server) -> None:
     ids=["chunks", "asks before it sends", "a large form", "a length beyond numbers", "says nothing more, and stays"],
 )
 def test_no_thread_waits_for_a_stranger(server: Server, begin: bytes) -> None:
-    threads = int(re.findall(r"threads = (\d+)", (settings.BASE_DIR / "gunicorn.conf.py").read_text())[0])
     waits = []
-    for _ in range(8 * threads):
+    for _ in range(8 * settings.WEB_THREADS):
         waits.append(server.connect())
         waits[-1].sendall(begin)
     began = time.monotonic()
@@ -242,7 +241,9 @@ def test_no_thread_waits_for_a_stranger(server: Server, begin: bytes) -> None:
     taken = time.monotonic() - began
     for connection in waits:
         connection.close()
-    assert taken < receiving.LINGER_SECONDS * len(waits) / (2 * threads), "they are waited for one after the other"
+    assert taken < receiving.LINGER_SECONDS * len(waits) / (2 * settings.WEB_THREADS), (
+        "they are waited for one after the other"
+    )
     assert "Traceback" not in server.log.read_text()
 
 

@@ -27,6 +27,7 @@ from jobs.models import Job, Status
 
 PATIENCE = 150.0  # seconds after which something hangs; never a measure of speed
 CSRF = "c" * 32
+POOL = 8  # connections of a web server
 BOUNDARY = "the-boundary-of-this-test"
 QUEUE = "accessaudience"
 T = TypeVar("T")
@@ -118,11 +119,11 @@ class Web:
     """A web server, used by somebody who has signed in."""
 
     def __init__(self, name: str, folder: Path, environment: dict[str, str], session: str) -> None:
-        self.port = free_port()
+        self.name, self.port = name, free_port()
         self.process = Process(
             name,
             folder,
-            environment | {"WEB_CONCURRENCY": "1"},
+            environment | {"WEB_CONCURRENCY": "1", "DATABASE_POOL": str(POOL), "PGAPPNAME": name},
             *(sys.executable, "-m", "gunicorn", "--no-control-socket", f"--bind=127.0.0.1:{self.port}"),
             "accessaudience.wsgi",
         )
@@ -142,12 +143,16 @@ class Web:
             with error:
                 return error.code, error.read().decode()
 
-    def is_ready(self) -> bool:
-        """Whether it serves, and has seen a worker."""
+    def answers(self, path: str = "/health/live") -> bool:
+        """Whether it serves."""
         try:
-            return self.ask("/health/ready")[0] == 200
+            return self.ask(path)[0] == 200
         except OSError:
             return False
+
+    def is_ready(self) -> bool:
+        """Whether it serves, and has seen a worker."""
+        return self.answers("/health/ready")
 
     def upload(self, name: str, rows: int, *channels: str) -> ImportJob:
         """Upload a file of so many segments called `name`; return its import, checked."""
