@@ -61,6 +61,17 @@ class ChosenForm(forms.Form):
         return segments_of(self.channel, self.chosen)
 
 
+class ChannelsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  # not subscriptable at run time
+    """Takes channels; a number that no database knows is that of none."""
+
+    def clean(self, value: Any) -> Any:
+        """Return the channels, or refuse."""
+        try:
+            return super().clean(value)
+        except OverflowError:  # SQLite's
+            raise ValidationError(self.error_messages["invalid_choice"], code="invalid_choice") from None
+
+
 class BulkForm(ChosenForm):
     """An action on the segments that were chosen.
 
@@ -68,7 +79,7 @@ class BulkForm(ChosenForm):
     """
 
     do = forms.ChoiceField(choices=BulkJob.Action.choices, error_messages={"required": "Choose what to do with them."})
-    channels = forms.ModelMultipleChoiceField(
+    channels = ChannelsField(
         Channel.objects.none(), required=False, error_messages={"invalid_choice": "Choose a channel of the list."}
     )
     sure = forms.BooleanField(required=False)

@@ -114,6 +114,12 @@ def test_adding_says_for_each_channel_what_it_would_do(as_marketer: Client, segm
     assert messages(done) == ["Added 1 segment to SMS."]
 
 
+@pytest.mark.parametrize("number", ["9" * 25, "-1", "0", "x", "\0"])
+def test_a_channel_that_is_not_there_is_refused(as_marketer: Client, segments: list[Segment], number: str) -> None:
+    refused = send(as_marketer, "add", segments[:1], sure="1", channels=[number])
+    assert refused.status_code == 422
+
+
 def test_what_is_there_already_is_named_and_linked(as_marketer: Client) -> None:
     sms, meta = Channel.objects.get(slug="sms"), Channel.objects.get(slug="meta")
     by_name = SegmentFactory(channel=sms, name="vip", segment_id="v-1")
