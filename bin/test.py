@@ -49,8 +49,27 @@ class Suite:
         print(f"\n===== {title} =====", flush=True)
         started = time.monotonic()
         done = subprocess.run([*PYTEST, *arguments], cwd=ROOT, env={**os.environ, **environment}, check=False)
+        self._note(title, done.returncode, started)
+
+    @contextlib.contextmanager
+    def beside(self, title: str, arguments: list[str], **environment: str) -> Iterator[None]:
+        """Run pytest while something else is done, and show afterwards what it said: for tests that mostly wait."""
+        started = time.monotonic()
+        with tempfile.TemporaryFile("w+") as said:
+            given = {**os.environ, **environment}
+            process = subprocess.Popen([*PYTEST, *arguments], cwd=ROOT, env=given, stdout=said, stderr=said)
+            try:
+                yield
+                process.wait()
+            finally:
+                process.kill()
+            said.seek(0)
+            print(f"\n===== {title} =====\n{said.read()}", flush=True)
+        self._note(title, process.returncode, started)
+
+    def _note(self, title: str, status: int, started: float) -> None:
         print(f"===== {title}: {time.monotonic() - started:.0f} s =====", flush=True)
-        if done.returncode:
+        if status:
             self.failed.append(title)
 
     @contextlib.contextmanager
@@ -209,15 +228,18 @@ def test_all(suite: Suite) -> None:
     The scale stack has a database and a Redis.
     """
     rest = [f"--ignore={BROWSER_TESTS}", f"--ignore={STACK_TESTS}", "-q", "-rs", *PROCESSES]
-    suite.run("SQLite", ["-m", "not long", *rest], DATABASE_URL=on_sqlite())
-    with suite.needing("the tests on PostgreSQL"), on_postgresql() as address:
-        suite.run("PostgreSQL", ["-m", "not once and not long", *rest], DATABASE_URL=address)
-        with suite.needing("the tests with Redis"):
-            need_redis()
-            suite.run("PostgreSQL and Redis", [STACK_TESTS, "-q", "-rs"], DATABASE_URL=address)
-    with suite.needing("the tests in a browser"):
-        browsing = ["-m", "not long", BROWSER_TESTS, "-q", "-rs", *PROCESSES]
-        suite.run("Chromium", browsing, DATABASE_URL=on_sqlite(), CHROMIUM=browser())
+    with contextlib.ExitStack() as running:
+        suite.run("SQLite", ["-m", "not long", *rest], DATABASE_URL=on_sqlite())
+        with suite.needing("the tests on PostgreSQL"):
+            address = running.enter_context(on_postgresql())
+            suite.run("PostgreSQL", ["-m", "not once and not long", *rest], DATABASE_URL=address)
+            with suite.needing("the tests with Redis"):
+                need_redis()
+                stack = [STACK_TESTS, "-q", "-rs"]
+                running.enter_context(suite.beside("PostgreSQL and Redis", stack, DATABASE_URL=address))
+        with suite.needing("the tests in a browser"):
+            browsing = ["-m", "not long", BROWSER_TESTS, "-q", "-rs", *PROCESSES]
+            suite.run("Chromium", browsing, DATABASE_URL=on_sqlite(), CHROMIUM=browser())
 
 
 def test_corpus(suite: Suite) -> None:
