@@ -297,7 +297,7 @@ if METRICS_TOKEN and not secrets.is_token(METRICS_TOKEN):
         "METRICS_TOKEN is easy to guess: it must be random, of letters, digits, - and _, and at least 20 of them."
     )
 
-# How often a minute each token may ask the API.
+# How often a minute each person may ask the API, in each web process.
 API_REQUESTS_A_MINUTE = env.number("API_REQUESTS_A_MINUTE", default=120)
 
 # The first Admin, made by `make run`: see the command first_admin.

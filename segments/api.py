@@ -49,8 +49,8 @@ class Token(HttpBearer):
         return known
 
 
-class PerToken(BaseThrottle):
-    """So many requests a minute for each token, in each web process.
+class PerPerson(BaseThrottle):
+    """So many requests a minute for each person, whatever their tokens, in each web process.
 
     Counted in memory: reading must not wait until something may be written, as it would in a cache that is a table.
     """
@@ -68,8 +68,8 @@ class PerToken(BaseThrottle):
             if minute != self.minute:
                 self.minute = minute
                 self.counts.clear()
-            self.counts[token.pk] += 1
-            return self.counts[token.pk] <= settings.API_REQUESTS_A_MINUTE
+            self.counts[token.person_id] += 1
+            return self.counts[token.person_id] <= settings.API_REQUESTS_A_MINUTE
 
     def wait(self) -> float:
         """The seconds until the next minute."""
@@ -128,7 +128,7 @@ class Asked(Schema):
     cursor: Annotated[str, Field(max_length=2000, description="The next_cursor of the page before.")] = ""
 
 
-limit = PerToken()
+limit = PerPerson()
 api = NinjaAPI(
     title="Access Audience",
     version="1",
