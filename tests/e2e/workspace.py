@@ -429,6 +429,7 @@ NO_PAGE = {  # answers no GET, or not with a page
     "people:theme",
     "people:time_zone",
     "segments:bulk",  # its question is asked, and checked, in test_bulk.py
+    "segments:across_export",
     "segments:export",
     "segments:rename",  # a form in a row of the list
     "segments:status",
