@@ -26,8 +26,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PYTEST = [sys.executable, "-m", "pytest"]
 # The one without a window comes first: a third of the computing of the others.
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
-# One more than the cores of a small machine, as many tests wait for a process; who is done takes from the others.
-PROCESSES = ["-n", "3", "--dist", "worksteal"]
+# Two more than the cores of a small machine, as many tests wait for a process; who is done takes from the others.
+PROCESSES = ["-n", "4", "--dist", "worksteal"]
 BROWSER_TESTS = "tests/e2e"
 STACK_TESTS = "tests/topology"
 CORPUS = "tests/imports/test_corpus.py"
