@@ -62,7 +62,8 @@ class Suite:
                 yield
                 process.wait()
             finally:
-                process.kill()
+                process.terminate()  # ends nothing that has ended
+                process.wait()
             said.seek(0)
             print(f"\n===== {title} =====\n{said.read()}", flush=True)
         self._note(title, process.returncode, started)

@@ -104,8 +104,13 @@ def _upload(request: HttpRequest, handler: UploadHandler, fields: QueryDict) -> 
         form = UploadForm(initial={"channel": request.GET.getlist("channel")})
         return _upload_page(request, form)
     user = cast(Person, request.user)
-    if "file" not in request.FILES and (kept := upload_of(fields.get("kept", ""), user)):
-        request.FILES["file"] = kept
+    try:
+        if "file" not in request.FILES and (kept := upload_of(fields.get("kept", ""), user)):
+            request.FILES["file"] = kept
+    except OSError as error:
+        form = UploadForm(fields, request.FILES)
+        form.kept = fields["kept"]  # it may be there later
+        return _not_stored(request, form, error)
     form = UploadForm(fields, request.FILES)
     if handler.too_large:
         return too_large(request)

@@ -79,9 +79,10 @@ def live(**kwargs: Any) -> None:
 
 
 def _look() -> None:
-    dead, _dead[:] = _dead[:], []
-    lost = [_lost.pop() for _ in range(len(_lost))]
-    for job in (*give_back_of_dead(dead), *give_back_of_dead([RUN] if lost else [], lost), *_reaper.look()):
+    dead, lost = _dead[:], _lost[:]
+    given_back = [*give_back_of_dead(dead), *give_back_of_dead([RUN] if lost else [], lost), *_reaper.look()]
+    del _dead[: len(dead)], _lost[: len(lost)]  # not before: should the database be away, they are looked at again
+    for job in given_back:
         if job.status == Status.WAITING:
             messages.send(job._meta.label_lower, job.pk)
 

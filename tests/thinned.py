@@ -1,4 +1,4 @@
-"""What `make test` tries of many like cases; `make faults` and `make axe` try them all."""
+"""What `make test` tries of many like cases; `make faults`, `make axe` and `make e2e` try them all."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -135,6 +135,15 @@ def test_columns_sort_and_the_search_keeps_the_order(page: Page, four: list[Segm
     expect(names(page).first).to_have_text("Holiday 2025")
 
 
+def test_the_order_is_chosen_again_and_again_on_a_phone(phone: Page, four: list[Segment]) -> None:
+    phone.goto(LIST)
+    for _ in range(2):
+        phone.get_by_label("Sort by").select_option("-name")
+        expect(names(phone).first).to_have_text("Holiday 2025")
+        phone.get_by_label("Sort by").select_option("name")
+        expect(names(phone).first).to_have_text("Active subscribers")
+
+
 def test_pages_turn_forwards_and_back(page: Page) -> None:
     for number in range(60):
         SegmentFactory(name=f"Segment {number:02}")

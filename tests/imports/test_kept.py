@@ -8,6 +8,7 @@ from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
+from accessaudience.objectstore import FileStoreError
 from imports.forms import UploadForm
 from imports.models import ImportJob
 from imports.retention import remove_old_files
@@ -99,6 +100,21 @@ def test_kept_file_sent_again_for_other_channels_is_another_import_with_a_file_o
     files = set(ImportJob.objects.values_list("file", flat=True))
     assert len(files) == 2
     assert all(default_storage.exists(file) for file in files)
+
+
+def test_kept_file_that_cannot_be_read_just_now_is_still_kept(
+    again: Again, held: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*args: Any, **options: Any) -> None:
+        raise FileStoreError("The store does not answer.", "Try again.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(default_storage, "open", away)
+        answer = again()
+    assert answer.status_code == 507
+    assert f'name="kept" value="{held}"' in answer.content.decode()
+    assert "Your file is kept. You need not choose it again." in answer.content.decode()
+    assert again().status_code == 302
 
 
 @pytest.mark.parametrize("channel", ["email", "sms"])
