@@ -31,7 +31,7 @@ Panel volunteers – taste tests,taste_panel,,false
 
 def main() -> int:
     """Start Klaviyo, fill an empty database, then serve until stopped."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)  # ends like Ctrl-C: nothing that was started is left behind
     DATA.mkdir(parents=True, exist_ok=True)
     environment = os.environ | {
