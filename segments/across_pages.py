@@ -104,7 +104,10 @@ def _made_for(sort: str) -> str:
 
 
 def csv_rows(channels: Sequence[Channel], wanted: Wanted, sort: str) -> Iterator[list[str]]:
-    """All rows that are wanted, as the cells of a file: name, segment ID, and the status in each channel."""
+    """All rows that are wanted, as the cells of a file: name, segment ID, and the status in each channel.
+
+    Read part by part, as they are by then: what somebody changes meanwhile may be found twice, or not at all.
+    """
     rows = Rows(channels, wanted)
     for run in sorts(channels)[sort].runs:
         place: Place | None = None
