@@ -109,7 +109,7 @@ def _upload(request: HttpRequest, handler: UploadHandler, fields: QueryDict) -> 
             request.FILES["file"] = kept
     except OSError as error:
         form = UploadForm(fields, request.FILES)
-        form.kept = fields["kept"]  # it may be there later
+        form.kept = fields.get("kept", "")  # it may be there later
         return _not_stored(request, form, error)
     form = UploadForm(fields, request.FILES)
     if handler.too_large:
