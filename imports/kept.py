@@ -10,9 +10,9 @@ from uuid import UUID
 
 from django.conf import settings
 from django.core import signing
-from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import UploadedFile
 
+from imports.stored import open_stored
 from imports.uploads import Kept
 from people.models import Person
 
@@ -23,7 +23,7 @@ class KeptUpload(UploadedFile):  # type: ignore[type-arg]  # it takes none when 
     """A file in storage, in the place of one that comes with the request."""
 
     def __init__(self, kept: Kept, name: str) -> None:
-        super().__init__(default_storage.open(kept.name).file, name, size=kept.size)
+        super().__init__(open_stored(kept.name), name, size=kept.size)
         self.kept, self.sha256 = kept, kept.sha256
 
 

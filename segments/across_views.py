@@ -33,7 +33,7 @@ class AcrossForm(FilterForm):
     )
     show = forms.CharField(required=False)
     only = None  # type: ignore[assignment]  # no field here: Django's way to leave out what a form inherits
-    sort = forms.CharField(required=False)  # type: ignore[assignment]
+    sort = forms.CharField(required=False)  # type: ignore[assignment]  # a choice there; here the channels name them
 
     def __init__(self, data: Any, channels: Sequence[Channel]) -> None:
         self.channels = channels
