@@ -39,6 +39,8 @@ if EMBEDDED:
 else:
     _database["CONN_HEALTH_CHECKS"] = True
     _database["CONN_MAX_AGE"] = env.number("CONN_MAX_AGE", default=60, least=0)
+    # Compiling a query takes longer than any of a page does.
+    _database.setdefault("OPTIONS", {}).setdefault("options", "-c jit=off")
 
 # The web server: processes, threads of each, and the connections that these share. Without a pool each keeps its own.
 WEB_CONCURRENCY = env.number("WEB_CONCURRENCY", default=2)

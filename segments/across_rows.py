@@ -21,13 +21,12 @@ from segments.models import Segment
 from segments.pages import BY_NAME
 from segments.pages import Run as InOrder
 from segments.queries import COUNT_CAP, SegmentQuerySet, union_all
-from segments.search import LAST
+from segments.search_index import FIRST, LAST
 
 FEW = 1_000  # segments that are read at once
 LOOKED = 4_000  # segments of each channel that are looked at before a page is shown as it is
 NEAR = 10  # times as many segments as rows, of each channel, that are looked at for a common word
 AHEAD = 400  # matches of it that are looked at after that, before a page is shown as it is
-LAST_KEY = 2**63 - 1
 
 COLUMNS = ", ".join(f"s.{column if column != 'pk' else 'id'}" for column in Found._fields)
 # The segments found, each with all of its identity, itself included.
@@ -179,13 +178,11 @@ class Rows:
         self, run: Run, place: Place | None, falling: bool, number: int
     ) -> tuple[list[Row], Place | None]:
         """The same for a word that is common: the index knows its next matches."""
-        name = LAST if falling else ""
-        if place:
-            name = place[0] if place[1] != LAST_KEY else f"{place[0]}\x01"  # all of that name were looked at
-        keys, last = search_index.next_known(self.channels, self.wanted.words, name, falling, number)
+        behind = place or (LAST if falling else FIRST)
+        keys, last = search_index.next_known(self.channels, self.wanted.words, behind, falling, number)
         matching = Segment.objects.filter(pk__in=[*keys, *self.known.outdated]).search(self.wanted.q)
         _, rows = self._read([matching])
-        return rows, None if last is None else (last, -1 if falling else LAST_KEY)
+        return rows, last
 
     def _read(self, parts: Iterable[SegmentQuerySet]) -> tuple[list[Found], list[Row]]:
         """Return the segments of `parts`, and the rows that they belong to, in one query."""

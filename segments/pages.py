@@ -8,14 +8,14 @@ A sort is a row of runs, each in the order of one index: "Active first" is the a
 inactive ones by name. So sorting by a column of few values needs no index of its own.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from django.core import signing
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import F, Q
+from django.db.models import F, Lookup, Q
 from django.db.models.fields.tuple_lookups import Tuple, TupleGreaterThan, TupleLessThan
 from django.db.models.lookups import GreaterThan, LessThan
 from django.db.models.sql.compiler import SQLCompiler
@@ -59,10 +59,12 @@ class Run:
         """Those of `rows` that come after `place` (values of `key`); all if it is empty; or before it, backwards."""
         falling = self.descending != backwards
         rows = rows.filter(self.where).order_by(*(f"-{column}" if falling else column for column in self.key))
-        if not place:
-            return rows
-        beyond = RowLessThan if falling else RowGreaterThan
-        return rows.filter(beyond(Tuple(*map(F, self.key)), place))
+        return rows.filter(self.beyond(place, backwards)) if place else rows
+
+    def beyond(self, place: Sequence[Any], backwards: bool) -> "Lookup[Any]":
+        """The condition that a row comes after `place`; or before it, backwards."""
+        comparison = RowLessThan if self.descending != backwards else RowGreaterThan
+        return comparison(Tuple(*map(F, self.key)), list(place))
 
     def place(self, row: Segment) -> list[Any]:
         """The values of `key` in `row`, as JSON takes them."""

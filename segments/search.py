@@ -19,10 +19,10 @@ from segments import search_index
 from segments.models import Segment
 from segments.pages import BY_NAME, Run
 from segments.queries import SegmentQuerySet
+from segments.search_index import FIRST, LAST
 from segments.values import words
 
 READ = 20_000  # segments that are read in their order before the index is asked
-LAST = "\U0010ffff"  # behind any name
 AHEAD = 1_000  # matches that it is asked for: more than a page, as filters leave some of them out
 
 
@@ -49,15 +49,15 @@ class Search:
         descending = run.descending != backwards
         every = Segment.objects.filter(channel__in=self.channels)
         far = Run(BY_NAME, descending=run.descending).after(every, place, backwards).values("name_key")
-        name = Coalesce(Subquery(far[READ : READ + 1]), Value("" if descending else LAST))
+        name = Coalesce(Subquery(far[READ : READ + 1]), Value((FIRST if descending else LAST)[0]))
         return Q(name_key__gte=name) if descending else Q(name_key__lte=name)
 
     def _by_index(self, rows: SegmentQuerySet, place: list[Any], descending: bool, count: int) -> list[Segment]:
         """The first `count` of `rows`, which come after `place` and match; all are read if filters leave too few."""
-        name = place[0] if place else LAST if descending else ""
-        keys, last = search_index.next_known(self.channels, self.words, name, descending, AHEAD)
+        behind = (place[0], place[1]) if place else LAST if descending else FIRST
+        keys, last = search_index.next_known(self.channels, self.words, behind, descending, AHEAD)
         known = rows.filter(pk__in=[*keys, *self.known.outdated])
         if last is not None:
-            known = known.filter(**{"name_key__gte" if descending else "name_key__lte": last})
+            known = known.exclude(Run(BY_NAME).beyond(last, descending))
         found = list(known[:count])
         return found if len(found) == count or last is None else list(rows[:count])

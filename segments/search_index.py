@@ -2,17 +2,18 @@
 
 Goes in: channels and folded words. Comes out: the primary keys of the segments that may match, or that they are too
 many to say, and then of the next ones by name. How a page is made of them is segments.search. PostgreSQL looks through
-SearchText, by trigrams where the extension pg_trgm can be had; SQLite searches in the index of names and needs none of
-this.
+SearchText: by trigrams where the extension pg_trgm can be had, and by pairs of letters for words too short for that.
+SQLite searches in the index of names and needs none of this.
 
-Trigrams make an insert six times slower, so no change waits for them: each one leaves a line in SearchBacklog, in its
-own transaction, and the workers catch up when no job waits. What is in the backlog is looked at row by row; with more
-than a few thousand segments in it the whole channel is. The search is always right; only its speed lags behind.
+These indexes make an insert many times slower, so no change waits for them: each one leaves a line in SearchBacklog, in
+its own transaction, and the workers catch up when no job waits. What is in the backlog is looked at row by row; with
+more than a few thousand segments in it the whole channel is. The search is always right; only its speed lags behind.
 """
 
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from django.db import DatabaseError, connection, transaction
@@ -21,6 +22,9 @@ from channels.models import Channel
 from segments.changes.lock import WEB_WAIT, ChannelBusy, locked
 from segments.models import SearchBacklog
 from segments.queries import COUNT_CAP
+
+Place = tuple[str, int]  # a folded name and a primary key: where a segment stands in the order of names
+FIRST, LAST = ("", 0), ("\U0010ffff", 0)  # before and behind any
 
 log = logging.getLogger(__name__)
 
@@ -58,12 +62,12 @@ CANDIDATES = """
         WHERE b.channel_id = ANY(%(channels)s)
     ) outdated WHERE (SELECT size FROM backlog) IS NOT NULL
 """
-# A text begins with the name, up to U+001F, which sorts before whatever a name may hold. More than so many where the
-# last name is that of several.
+# A text begins with the name, up to U+001F, which sorts before whatever a name may hold.
 NEXT_KNOWN = """
-    SELECT segment, split_part(text, chr(31), 1) AS name FROM segments_searchtext
-    WHERE channel_id = ANY(%(channels)s) AND {has_words} AND split_part(text, chr(31), 1) {beyond} %(name)s
-    ORDER BY name {direction} FETCH FIRST %(count)s ROWS WITH TIES
+    SELECT split_part(text, chr(31), 1) AS name, segment FROM segments_searchtext
+    WHERE channel_id = ANY(%(channels)s) AND {has_words}
+        AND (split_part(text, chr(31), 1), segment) {beyond} (%(name)s, %(segment)s)
+    ORDER BY name {direction}, segment {direction} LIMIT %(count)s
 """
 NEXT_TOUCHED = """
     (SELECT c.segment AS id FROM segments_change c
@@ -130,37 +134,42 @@ def candidates(channels: Iterable[Channel], words: Sequence[str], most: int | No
 
 
 def narrows(words: Sequence[str]) -> bool:
-    """Whether the index of trigrams can find any of the folded `words` without reading all texts."""
-    return any(map(_has_trigram, words))
+    """Whether the index can find any of the folded `words` without reading all texts."""
+    return any(len(word) > 1 for word in words)
 
 
 def next_known(
-    channels: Iterable[Channel], words: Sequence[str], name: str, descending: bool, count: int
-) -> tuple[list[int], str | None]:
-    """Return primary keys of the next `count` segments by name, from the folded `name` on, that the index knows.
+    channels: Iterable[Channel], words: Sequence[str], place: Place, descending: bool, count: int
+) -> tuple[list[int], Place | None]:
+    """Return primary keys of the next `count` segments by name behind `place` that the index knows.
 
-    And the name of the last one, up to which it knows them all; None if there are no more of them.
+    And the place of the last one, up to which it knows them all; None if there are no more of them.
     """
     has_words, parameters = _has_words(channels, words)
-    beyond, direction = ("<=", "DESC") if descending else (">=", "ASC")
+    beyond, direction = ("<", "DESC") if descending else (">", "ASC")
+    name, segment = place
     with connection.cursor() as cursor:
         cursor.execute(
             NEXT_KNOWN.format(has_words=has_words, beyond=beyond, direction=direction),
-            parameters | {"name": name.partition("\x1f")[0], "count": count},
+            parameters | {"name": name, "segment": segment, "count": count},
         )
         found = cursor.fetchall()
-    return [segment for segment, _ in found], found[-1][1] if len(found) >= count else None
+    return [segment for _, segment in found], found[-1] if len(found) == count else None
 
 
 def _has_words(channels: Iterable[Channel], words: Sequence[str]) -> tuple[str, dict[str, Any]]:
     """The condition that a text has all `words`, and its parameters, together with `channels`.
 
-    Without a trigram in it a word is found sooner by reading all: `||` keeps the index out.
+    Words without a trigram would have the index of trigrams read whole, from which another collation of the same order
+    keeps them. If no word has one, the index of pairs of letters says in which texts to look.
     """
-    columns = ("text" if _has_trigram(word) else "(text || '')" for word in words)
-    has_words = " AND ".join(f"{column} LIKE %(word_{number})s" for number, column in enumerate(columns))
+    columns = ("text" if _has_trigram(word) else 'text COLLATE "POSIX"' for word in words)
+    conditions = [f"{column} LIKE %(word_{number})s" for number, column in enumerate(columns)]
     parameters: dict[str, Any] = {f"word_{number}": f"%{_escaped(word)}%" for number, word in enumerate(words)}
-    return has_words, parameters | {"channels": [channel.pk for channel in channels]}
+    if narrows(words) and not any(map(_has_trigram, words)):
+        conditions.append("segments_bigrams(text) @> %(bigrams)s::text[]")
+        parameters["bigrams"] = sorted({first + second for word in words for first, second in pairwise(word)})
+    return " AND ".join(conditions), parameters | {"channels": [channel.pk for channel in channels]}
 
 
 def _has_trigram(word: str) -> bool:

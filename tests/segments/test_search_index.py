@@ -5,6 +5,7 @@ from io import StringIO
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
 from django.test import Client
 
 from channels.models import Channel
@@ -94,6 +95,19 @@ def test_signs_that_mean_something_to_like_are_text(email: Channel) -> None:
     assert found(email, "0%") == {"100% wool"}
     assert found(email, "e_c") == {"snake_case"}
     assert found(email, "k\\s") == {"back\\slash"}
+
+
+def test_words_without_a_trigram_are_found_by_their_pairs_of_letters(email: Channel) -> None:
+    add(email, "Loyalty c++", "会员 VIP", "会议", "c+ v+i+p", "Loyal vi p")
+    catch_up()
+    with connection.cursor() as cursor:
+        has_words, parameters = search_index._has_words([email], words("C++ lo"))
+        cursor.execute(f"EXPLAIN SELECT segment FROM segments_searchtext WHERE {has_words}", parameters)
+        assert "segments_search_bigrams" in str(cursor.fetchall())
+    for text in ("c++", "c+", "会员", "lo c++", "vi", "p vi", "v", "会"):
+        matching = email.segments.search(text)
+        assert found(email, text) == set(matching.values_list("name", flat=True)) != set()
+        assert len(known(email, text).keys or []) == matching.count()
 
 
 def test_where_too_many_match_the_list_is_read_in_its_order(email: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
