@@ -1,7 +1,8 @@
 """Connections to PostgreSQL that the threads of one process of the web server share.
 
-psycopg's pool, as Django offers it: at most DATABASE_POOL, as many open as are in use at once, each looked at before
-it is used. Begun in each process itself, as a pool has threads, which a fork leaves behind.
+Goes in: DATABASE_POOL. Comes out: the settings of the database, changed before its first connection. Must not know: who
+asks for connections. It is psycopg's pool, as Django offers it: at most DATABASE_POOL, as many open as are in use at
+once, each looked at before it is used. Begun in each process itself, as a pool has threads, which a fork leaves behind.
 """
 
 from django.conf import settings

@@ -62,7 +62,7 @@ def compared(what: str, peer: str, mine: list[float], theirs: list[float], budge
     """The median of the ratios round by round, in the sense of the budget: times as long, or times faster."""
     ratios = sorted(other / one if budget.least else one / other for one, other in zip(mine, theirs, strict=True))
     spread = f"{ratios[0]:.2f} to {ratios[-1]:.2f}; " if len(ratios) > 1 else ""
-    beside = f"{spread}{statistics.median(mine):.1f} s, {peer} {statistics.median(theirs):.1f} s"
+    beside = f"{spread}{statistics.median(mine):.2f} s, {peer} {statistics.median(theirs):.1f} s"
     return Figure(what, statistics.median(ratios), budget, beside)
 
 

@@ -1,13 +1,15 @@
 """Rows on django-import-export, the package that Django projects import with: the same file into the same table.
 
-Both are whole processes, from their start to their end. bench/peer.py says what is on and what is off in its two forms.
+Both are timed within a process that has started, as a worker's or a web server's has. bench/peer.py says what is on and
+what is off in the package's two forms.
 """
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 
 from figures import Budget, Figure, compared
-from machine import ROOT, Database, import_file, postgresql, run, sample, sqlite
+from machine import ROOT, Database, postgresql, run, sample, sqlite
 
 FASTEST = Budget(" × faster", must=4, goal=10, least=True, digits=1)
 CHECKED = Budget(" × faster", must=50, goal=150, least=True, digits=1)
@@ -36,15 +38,14 @@ def checked_on_sqlite(rounds: int, rows: int) -> Iterator[Figure]:
 def faster(name: str, make: Callable[[], Database], form: str, budget: Budget, rounds: int, rows: int) -> Figure:
     """How many times faster an import is than django-import-export, both into an empty table."""
     path = sample(rows)
-    command = [sys.executable, str(ROOT / "bench" / "peer.py"), form, str(path)]
-    mine, theirs = [], []
+    script = str(ROOT / "bench" / "peer.py")
+    took: dict[str, list[float]] = {"mine": [], form: []}
     for number in range(rounds):
-        for turn in ("mine", "theirs") if number % 2 else ("theirs", "mine"):
+        for turn in ("mine", form) if number % 2 else (form, "mine"):
             database = make()
-            if turn == "mine":
-                mine.append(import_file(database, path)[0].seconds)
-            else:
-                theirs.append(run(command, database.environment).seconds)
+            said = json.loads(run([sys.executable, script, turn, str(path)], database.environment).output)
             written = database.execute("SELECT count(*) FROM segments_segment")
-            assert written == [(rows,)], f"{turn}: {written} of {rows} rows were written"
-    return compared(f"{name}, {rows:,} rows, against django-import-export, {form}", form, mine, theirs, budget)
+            assert written == [(said["new"],)] == [(rows,)], f"{turn}: {written} of {rows} rows were written"
+            took[turn].append(said["seconds"])
+    what = f"{name}, {rows:,} rows, against django-import-export, {form}"
+    return compared(what, form, took["mine"], took[form], budget)

@@ -14,20 +14,23 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 
 SALT = "people.known"
 DAYS = 180
-COOKIE = settings.KNOWN_COOKIE_NAME
 
 
 def remember(response: HttpResponse, email: str) -> None:
     """Have the browser say from now on that it knows the account of `email`; one browser knows one account."""
     said = signing.dumps([_mark(email), secrets.token_urlsafe(12)], salt=SALT)
     age = DAYS * 24 * 60 * 60
-    response.set_cookie(COOKIE, said, max_age=age, secure=settings.HTTPS, httponly=True, samesite="Lax")
+    response.set_cookie(
+        settings.KNOWN_COOKIE_NAME, said, max_age=age, secure=settings.HTTPS, httponly=True, samesite="Lax"
+    )
 
 
 def known_as(request: HttpRequest, email: str) -> str:
     """Return what tells the browser of `request` from others that know the account of `email`; blank if it does not."""
     try:
-        mark, browser = signing.loads(request.COOKIES.get(COOKIE, ""), salt=SALT, max_age=DAYS * 24 * 60 * 60)
+        mark, browser = signing.loads(
+            request.COOKIES.get(settings.KNOWN_COOKIE_NAME, ""), salt=SALT, max_age=DAYS * 24 * 60 * 60
+        )
     except (signing.BadSignature, ValueError, TypeError):
         return ""
     return str(browser) if constant_time_compare(mark, _mark(email)) else ""

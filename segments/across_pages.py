@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from channels.models import Channel
+from segments import pages
 from segments.across import Place, Row, Run, Wanted, sorts
 from segments.across_rows import Rows
 from segments.export import formula_safe
@@ -19,29 +20,15 @@ Mark = tuple[int, Place]  # the number of a run, and a place in it
 
 
 @dataclass(frozen=True)
-class Page:
-    """Rows, the number of the first one (from 0), and the cursors of the pages around it ("" if there is none).
+class Page(pages.Page[Row]):
+    """A page as any, and more.
 
     `counts` are the numbers of rows by what is shown, as far as they are known. `looked`: there may be more rows, but
     only so many segments were looked at.
     """
 
-    rows: list[Row]
-    start: int = 0
-    previous: str = ""
-    next: str = ""
     counts: dict[str, int] = field(default_factory=dict)
     looked: bool = False
-
-    @property
-    def first(self) -> int:
-        """The number of the first row, from 1."""
-        return self.start + 1
-
-    @property
-    def end(self) -> int:
-        """The number of the last row, from 1."""
-        return self.start + len(self.rows)
 
 
 def page_of(channels: Sequence[Channel], wanted: Wanted, sort: str, cursor: str, size: int) -> Page:

@@ -11,7 +11,7 @@ inactive ones by name. So sorting by a column of few values needs no index of it
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from django.core import signing
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -125,11 +125,14 @@ class Cursor:
         return cls(run, tuple(place), backwards, start) if made_for == sort else cls()
 
 
+Shown = TypeVar("Shown")
+
+
 @dataclass(frozen=True)
-class Page:
+class Page(Generic[Shown]):
     """Rows, the number of the first one (from 0), and the cursors of the pages around it ("" if there is none)."""
 
-    rows: list[Segment]
+    rows: list[Shown]
     start: int
     previous: str
     next: str
@@ -157,7 +160,7 @@ class Rows(Protocol):
         """Return the next `count` of them in the order of `run`, as Run.after() has it."""
 
 
-def page_of(rows: Rows, sort: str, cursor: str, size: int) -> Page:
+def page_of(rows: Rows, sort: str, cursor: str, size: int) -> Page[Segment]:
     """Return the page of `rows` that `cursor` names, at most `size` long; the first if it names none."""
     at = Cursor.read(cursor, sort)
     found = list(_walk(rows, sort, at, size + 1))

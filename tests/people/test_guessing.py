@@ -1,10 +1,10 @@
 """Guessing at passwords: held back, without letting anybody keep the owner of an account out."""
 
 import pytest
+from django.conf import settings
 from django.core.cache import cache
 from django.test import Client
 
-from people.known import COOKIE
 from people.models import Person
 
 pytestmark = pytest.mark.django_db
@@ -81,7 +81,7 @@ def test_a_browser_that_knows_one_account_is_a_stranger_to_another(
 def test_a_browser_that_only_claims_to_be_known_is_not(viewer: Person, password: str, said: str) -> None:
     guess_from_everywhere(viewer.email)
     browser = Client()
-    browser.cookies[COOKIE] = said
+    browser.cookies[settings.KNOWN_COOKIE_NAME] = said
     assert TOO_MANY in try_in(browser, viewer.email, password)
 
 
@@ -93,9 +93,9 @@ def test_a_right_password_uses_nothing_up(viewer: Person, password: str) -> None
 def test_what_is_known_names_nobody_and_is_no_sign_in(viewer: Person, password: str) -> None:
     browser = Client()
     try_in(browser, viewer.email, password)
-    kept = browser.cookies[COOKIE]
+    kept = browser.cookies[settings.KNOWN_COOKIE_NAME]
     assert viewer.email not in kept.value
     assert kept["httponly"]
     stranger = Client()
-    stranger.cookies[COOKIE] = kept.value
+    stranger.cookies[settings.KNOWN_COOKIE_NAME] = kept.value
     assert stranger.get("/").status_code == 302
