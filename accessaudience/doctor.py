@@ -72,7 +72,8 @@ def examine(*, klaviyo: bool = False) -> Findings:
         plan = pending.migration_plan(pending.loader.graph.leaf_nodes())
         if plan:
             told = f"{len(plan)} migrations have not been run, of {plan[0][0].app_label} first."
-            yield Finding("migrations", WRONG, told, "Run python -m accessaudience.prepare, or make run.")
+            do = "Run python -m accessaudience.prepare, or make run; or name other data by DATABASE_URL or DATA_DIR."
+            yield Finding("migrations", WRONG, told, do)
             return
         yield Finding("migrations", OK, "All have been run.")
         for part in (of_queue, of_worker, of_beat, of_keys, of_search):

@@ -10,7 +10,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("DATA_DIR") or ROOT / "build" / "demo").resolve()
-KLAVIYO_PORT = os.environ.get("KLAVIYO_PORT", "8765")
+KLAVIYO_PORT = os.environ.get("KLAVIYO_PORT") or ("8766" if os.environ.get("PORT") == "8765" else "8765")
 KEY = "pk_demo_0123456789abcdef4f2a"
 PEOPLE = {"ADMIN_EMAIL": "demo@localhost", "ADMIN_PASSWORD": "try-it-out-1234"}
 SAMPLE = """Segment name,Segment ID,Link,Active status
@@ -75,10 +74,9 @@ def fill(environment: dict[str, str]) -> None:
 
     run("-m", "accessaudience.prepare")
     run("manage.py", "connect_klaviyo", typed=KEY)
-    with tempfile.NamedTemporaryFile("w", suffix=".csv", encoding="utf-8") as file:
-        file.write(SAMPLE)
-        file.flush()
-        run("manage.py", "import_segments", file.name, "--channel", "email", "--channel", "sms")
+    sample = DATA / "loyalty_segments.csv"  # what it is called in the list of imports
+    sample.write_text(SAMPLE, "utf-8")
+    run("manage.py", "import_segments", str(sample), "--channel", "email", "--channel", "sms")
     run("manage.py", "sync_klaviyo", "--channel", "email")
     (DATA / "filled").touch()
 

@@ -46,14 +46,23 @@ class ImportJobQuerySet(models.QuerySet["ImportJob"]):
     def to_look_at(self, since: datetime) -> "ImportJobQuerySet":
         """Those that failed or left rows out lately and were not dismissed.
 
-        Each with its `errors` in all channels, `counted_in` how many, and whether it is `undone`.
+        Each with its `errors`, `counted_in` how many channels together (1 where each has as many), and whether it is
+        `undone`.
         """
         errors = ImportChannel.objects.filter(job=models.OuterRef("pk"), errors__gt=0).order_by().values("job")
+        alike = models.Q(least=models.F("most"))
+        counted = errors.annotate(
+            least=models.Min("errors"), most=models.Max("errors"), all=models.Sum("errors"), channels=models.Count("pk")
+        )
         ended = models.Q(status=Status.FAILED) | models.Q(models.Exists(errors), status=Status.DONE)
         return self.filter(ended, finished_at__gte=since, dismissed_at=None).annotate(
             undone=self._undo(),
-            errors=models.Subquery(errors.annotate(n=models.Sum("errors")).values("n")),
-            counted_in=models.Subquery(errors.annotate(n=models.Count("pk")).values("n")),
+            errors=models.Subquery(
+                counted.values(n=models.Case(models.When(alike, then=models.F("most")), default=models.F("all")))
+            ),
+            counted_in=models.Subquery(
+                counted.values(n=models.Case(models.When(alike, then=1), default=models.F("channels")))
+            ),
         )
 
     def with_errors(self) -> "ImportJobQuerySet":
@@ -153,14 +162,45 @@ class ImportJob(Job):
         return any(warning["code"] == "encoding_guessed" for warning in self.warnings)
 
     @property
+    def ended_alike(self) -> bool:
+        """Whether as many rows were imported, skipped and left out in each of its channels."""
+        return len({(each.rows_of("ready"), each.skipped, each.errors) for each in self.targets.all()}) == 1
+
+    def rows_of(self, kind: str) -> int:
+        """How many rows are of a `kind`, as ImportChannel has it: of the file, or in all channels together.
+
+        The latter where they did not end alike in all of these.
+        """
+        counts = [target.rows_of(kind) for target in self.targets.all()]
+        return counts[0] if self.ended_alike else sum(counts)
+
+    @property
     def imported(self) -> int:
-        """How many rows ended as a segment, in all its channels."""
-        return sum(target.rows_of("ready") for target in self.targets.all())
+        """How many rows ended as a segment."""
+        return self.rows_of("ready")
 
     @property
     def planned(self) -> int:
-        """How many rows there were to import, in all its channels."""
-        return sum(self.totals.values())
+        """How many rows there were to import."""
+        return self.rows_of("all")
+
+    @property
+    def skipped(self) -> int:
+        """How many rows were skipped."""
+        return self.rows_of("skipped")
+
+    @property
+    def left_out(self) -> int:
+        """How many rows had errors."""
+        return self.rows_of("errors")
+
+    @property
+    def where(self) -> str:
+        """In how many channels, for several: rows that ended alike count once."""
+        number = len(self.targets.all())
+        if number < 2:
+            return ""
+        return f" in each of {number} channels" if self.ended_alike else f" in {number} channels together"
 
     @property
     def can_be_undone(self) -> bool:
@@ -201,10 +241,10 @@ class ImportJob(Job):
         """The file, and what became of it: 1,189 segments, 6 rows with errors."""
         match self.status:
             case Status.DONE:
-                totals, number = self.totals, self.imported
-                words = f" is imported: {number:,} segment{'' if number == 1 else 's'}"
-                errors = f", {totals['errors']:,} row{'' if totals['errors'] == 1 else 's'} with errors"
-                tone, after = ("a", words + errors) if totals["errors"] else ("g", words)
+                number, left_out = self.imported, self.left_out
+                words = f" is imported: {number:,} segment{'' if number == 1 else 's'}{self.where}"
+                errors = f", {left_out:,} row{'' if left_out == 1 else 's'} with errors"
+                tone, after = ("a", words + errors) if left_out else ("g", words)
             case Status.READY:
                 tone, after = "", " is checked and ready to import"
             case _:

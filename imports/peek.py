@@ -16,6 +16,7 @@ from typing import BinaryIO, NamedTuple
 from imports import dialect
 from imports.dialect import HEAD, Dialect
 from imports.fields import Field
+from imports.header import late_header, message
 from imports.mapping import Suggestion, suggest
 from imports.reader import Limits, Row, Table
 from imports.shown import shown
@@ -86,7 +87,10 @@ def _is_refused(field: Field | None, text: str) -> bool:
 
 
 class Peek:
-    """What the first rows of a file tell. `problem` says why there are none, if there are none."""
+    """What the first rows of a file tell. `problem` says why there are none, if there are none.
+
+    `late_header` is the line that holds the column names in truth, if it is not the first.
+    """
 
     def __init__(self, stream: BinaryIO, limits: Limits, encoding: str = "", delimiter: str = "") -> None:
         """Read the top of `stream`; `encoding` and `delimiter` are taken as they are where given."""
@@ -94,11 +98,13 @@ class Peek:
         self.header: list[str] = []
         self.rows: list[Row] = []
         self.problem: UnreadableFile | None = None
+        self.late_header: int | None = None
         try:
             self.dialect = dialect.detect(stream, encoding, delimiter)
             table = Table(stream, limits, self.dialect)
             self.header = table.header
             self.rows = table.sample()
+            self.late_header = late_header(table, stream)
         except UnreadableFile as problem:
             self.problem = problem
         stream.seek(0)
@@ -119,6 +125,11 @@ class Peek:
     def suggestions(self) -> dict[str, Suggestion]:
         """The suggested column of each field that has one."""
         return suggest(self.header, self.rows)
+
+    @property
+    def about_header(self) -> str:
+        """What to do about column names that are not in the first line; "" if they are."""
+        return message(self.late_header) if self.late_header else ""
 
     @property
     def raw_lines(self) -> list[list[tuple[str, bool]]]:

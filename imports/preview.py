@@ -139,11 +139,6 @@ class Preview:
         return f"to={self.target.channel.slug}&show={self.show}&"
 
     @property
-    def ready(self) -> int:
-        """How many rows will be imported, in all channels."""
-        return sum(target.rows_of("ready") for target in self.targets)
-
-    @property
     def is_worth_it(self) -> bool:
         """Whether there is anything to import: not every row has an error."""
         return any(target.rows_of("all") > target.errors for target in self.targets)

@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from heapq import merge
-from itertools import islice
 from typing import Any, BinaryIO
 
 from channels.models import Channel
-from imports import dialect
+from imports import dialect, header
 from imports.dialect import ENCODINGS, FOUND
 from imports.leftout import ErrorRow, LeftOutRows
-from imports.mapping import SCIENTIFIC, Mapping, doubtful, looks_like_header, looks_like_people, suggest
+from imports.mapping import SCIENTIFIC, Mapping, doubtful, looks_like_people, suggest
 from imports.matching import limits
 from imports.models import ImportJob
 from imports.reader import Row as FileRow
@@ -29,8 +28,6 @@ from jobs.models import JobError
 from segments import changes
 from segments.changes import Counts, Plan, Staged
 from segments.values import RowError, SegmentValues
-
-HEADER_WITHIN = 20  # rows in which a header is looked for that is not the first
 
 Row = tuple[int, SegmentValues]
 VALUE_LENGTH = 40  # of a value that a warning names
@@ -145,26 +142,10 @@ def refuse_mapping(table: Table, stream: BinaryIO, mapping: Mapping) -> None:
     for error in mapping.errors(len(table.header)):
         if error.code != "name_unmapped":
             raise JobError(error.code, error.message)
-        line = _late_header(table, stream)
+        line = header.late_header(table, stream)
         if line:
-            message = f"The column names seem to be in line {line:,}. Delete the lines above it and try again."
-            raise JobError("header_not_first_line", message, line)
+            raise JobError("header_not_first_line", header.message(line), line)
         raise JobError(error.code, f"No column is called like a segment name. {error.message}", table.header_line)
-
-
-def _late_header(table: Table, stream: BinaryIO) -> int | None:
-    """Return the line below the first record that holds the headers in truth, whatever its delimiter."""
-    if suggest(table.header):
-        return None
-    for delimiter in dialect.DELIMITERS:
-        try:
-            other = Table(stream, table.limits, table.dialect._replace(delimiter=delimiter))
-            for line, cells in islice(other.rows(), HEADER_WITHIN):
-                if looks_like_header(cells):
-                    return line
-        except UnreadableFile:
-            continue
-    return None
 
 
 class _Notes:

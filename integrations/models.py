@@ -80,6 +80,11 @@ class KlaviyoAccount(models.Model):
         self.save(update_fields=["encrypted_key", "last_four"])
 
 
+def account_in_words(name: str, account_id: str) -> str:
+    """An account by the name that Klaviyo gives it, and its ID: two may have the same name."""
+    return f"“{name}” ({account_id})"
+
+
 class ChannelSync(models.Model):
     """What a channel takes from Klaviyo, and how often by itself."""
 
@@ -147,6 +152,7 @@ class SyncJob(Job):
     returned = models.PositiveIntegerField(default=0)
     missing = models.PositiveIntegerField(default=0)
     known = models.PositiveIntegerField(default=0, help_text="Of this account in the channel, before.")
+    adopted = models.PositiveIntegerField(default=0, db_default=0, help_text="Of the updated: Klaviyo's from now on.")
     answered_as = models.CharField(max_length=255, blank=True, help_text="What the account called itself.")
 
     accept_account = models.BooleanField(default=False, help_text="Somebody said that another account is right.")
@@ -194,6 +200,11 @@ class SyncJob(Job):
         return self.change_set_id is not None and self.created + self.updated > 0 and self.undo is None
 
     @property
+    def renamed(self) -> int:
+        """How many follow another name, or link, of Klaviyo's."""
+        return self.updated - self.adopted
+
+    @property
     def undo(self) -> ChangeSet | None:
         """What took it back, unless that was undone itself. Needs `for_list()`."""
         undos: list[ChangeSet] = getattr(self.change_set, "undos", [])
@@ -210,8 +221,9 @@ class SyncJob(Job):
         if self.status != Status.DONE:
             return str(self.get_status_display())
         errors = "error" if self.errors == 1 else "errors"
-        numbers = ((self.created, "new"), (self.updated, "renamed"), (self.missing, "gone"), (self.errors, errors))
-        return ", ".join(f"{number:,} {word}" for number, word in numbers if number) or "no changes"
+        numbers = {"new": self.created, "renamed": self.renamed, "linked": self.adopted, "gone": self.missing}
+        numbers[errors] = self.errors
+        return ", ".join(f"{number:,} {word}" for word, number in numbers.items() if number) or "no changes"
 
     def changes_on_failure(self, error: JobError) -> dict[str, Any]:
         """When Klaviyo answers again, beside what every job tells."""

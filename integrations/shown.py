@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from channels.models import Channel
 from integrations.arrival import CONTAINS, ArrivalRule, rule_for
-from integrations.models import OPEN, ChannelSync, KlaviyoAccount, SyncJob, SyncLine
+from integrations.models import OPEN, ChannelSync, KlaviyoAccount, SyncJob, SyncLine, account_in_words
 from jobs.models import Job, Status
 from jobs.presence import worker_missing
 from segments.history import LABELS
@@ -32,7 +32,8 @@ SHOWS = {  # what can be shown alone: its word, and which lines it means
     "created": ("New", Q(outcome="created")),
     "returns": ("Returning", Q(outcome="created", reason="returns")),
     "inactive": ("Arriving inactive", Q(outcome="created", inactive=True)),
-    "updated": ("Renamed", Q(outcome="updated")),
+    "updated": ("Renamed", Q(outcome="updated") & ~Q(reason="adopted")),
+    "linked": ("Linked", Q(outcome="updated", reason="adopted")),
     "missing": ("Gone", Q(outcome="missing")),
     "protected": ("Left alone", Q(outcome="protected")),
     "error": ("Errors", Q(outcome="error")),
@@ -169,7 +170,8 @@ def question(job: SyncJob) -> dict[str, Any] | None:
     if job.status != Status.NEEDS_ANSWER:
         return None
     percent = round(100 * job.missing / job.known) if job.known else 0
-    return {"percent": percent, "found": job.known - job.missing, "before": job.account.organisation}
+    before = account_in_words(job.account.organisation, job.account.account_id)
+    return {"percent": percent, "found": job.known - job.missing, "before": before}
 
 
 class Override(NamedTuple):

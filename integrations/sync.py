@@ -20,7 +20,7 @@ from integrations.accounts import note_refusal, open_account
 from integrations.arrival import ArrivalRule, rule_for
 from integrations.klaviyo.client import LISTS, SEGMENTS, Account, Everything, KlaviyoError
 from integrations.klaviyo.parse import KINDS, Found, Unusable, parse
-from integrations.models import ChannelSync, KlaviyoAccount, SyncError, SyncJob, SyncLine
+from integrations.models import ChannelSync, KlaviyoAccount, SyncError, SyncJob, SyncLine, account_in_words
 from integrations.secrets import Unreadable
 from jobs.lease import finish
 from jobs.models import Status
@@ -59,8 +59,9 @@ class Reading:
 
     def facts(self) -> dict[str, Any]:
         """Return what the job's row tells of it."""
-        counts = {name: getattr(self.counts, name) for name in (*SyncJob.COUNTS, "known")}
-        return {**counts, "fetched": self.counts.fetched, "answered_as": self.account.name[:255]}
+        counts = {name: getattr(self.counts, name) for name in (*SyncJob.COUNTS, "known", "adopted")}
+        answered_as = account_in_words(self.account.name, self.account.id)[:255]
+        return {**counts, "fetched": self.counts.fetched, "answered_as": answered_as}
 
 
 def check(job: SyncJob) -> None:
@@ -197,7 +198,8 @@ def guard(job: SyncJob, reading: Reading) -> None:
         if known_as:
             raise Question(
                 "another_account",
-                f"Klaviyo answered as “{reading.account.name}”, but the segments in {channel} are from “{known_as}”. "
+                f"Klaviyo answered as {account_in_words(reading.account.name, reading.account.id)}, but the segments "
+                f"in {channel} are from {known_as}. "
                 "None of your segments were changed. Go on only if that is right.",
             )
     if not job.accept_missing and counts.missing * 2 > counts.known:
@@ -209,9 +211,9 @@ def guard(job: SyncJob, reading: Reading) -> None:
 
 
 def other_account(job: SyncJob, answered: Account) -> str:
-    """Return the name of the account that the channel's segments are from, if it is not the one that answered."""
+    """Return what the account is called that the channel's segments are from, if it is not the one that answered."""
     if answered.id != job.account.account_id:
-        return job.account.organisation or job.account.name
+        return account_in_words(job.account.organisation or job.account.name, job.account.account_id)
     synced = Segment.objects.filter(channel=job.channel_id, klaviyo_id__isnull=False)
     if synced.filter(klaviyo_account=job.account_id).exists():
         return ""
@@ -219,7 +221,7 @@ def other_account(job: SyncJob, answered: Account) -> str:
     if other is None:
         return ""
     account = KlaviyoAccount.objects.filter(pk=other).first()
-    return str(account or "an account that is gone")
+    return account_in_words(str(account), account.account_id) if account else "an account that is gone"
 
 
 def keep_account(account: KlaviyoAccount, answered: Account) -> None:

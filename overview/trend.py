@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from django.db.models import QuerySet, Sum
+from django.db.models import F, QuerySet, Sum
+from django.db.models.expressions import Combinable
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 
@@ -84,7 +85,7 @@ _kept: dict[str, tuple[object, Trend]] = {}  # by time zone, with the version of
 def _of_syncs(dates: list[date]) -> Trend:
     keys = (("New", "new"), ("Renamed", "renamed"), ("Gone from Klaviyo", "gone"))
     done = SyncJob.objects.syncs().filter(status=Status.DONE)
-    return Trend(OF_SYNCS, keys, _days(dates, done, "finished_at", "created", "updated", "missing"))
+    return Trend(OF_SYNCS, keys, _days(dates, done, "finished_at", "created", F("updated") - F("adopted"), "missing"))
 
 
 def _of_everybody(dates: list[date]) -> Trend:
@@ -93,9 +94,10 @@ def _of_everybody(dates: list[date]) -> Trend:
     return Trend(OF_EVERYBODY, keys, _days(dates, counts, "change_set__at", "created", "updated", "deleted"))
 
 
-def _days(dates: list[date], rows: QuerySet[Any], moment: str, *counts: str) -> list[Day]:
+def _days(dates: list[date], rows: QuerySet[Any], moment: str, *counts: str | Combinable) -> list[Day]:
     """Sum the `counts` of `rows` by the day of their `moment`, where the reader is."""
     since = timezone.now() - timedelta(days=DAYS)
     days = rows.filter(**{f"{moment}__gte": since}).annotate(day=TruncDate(moment)).order_by().values_list("day")
-    sums = {day: numbers for day, *numbers in days.annotate(*map(Sum, counts))}
+    sums_of = {f"sum_{number}": Sum(count) for number, count in enumerate(counts)}
+    sums = {day: numbers for day, *numbers in days.annotate(**sums_of)}
     return [Day(each, tuple(sums.get(each, [0] * len(counts)))) for each in dates]

@@ -26,7 +26,7 @@ IN_REQUEST = 20_000  # segments; many more would hold a web process, and its use
 NOTHING = {
     BulkJob.Action.ACTIVATE: "Nothing was changed: they are all active already.",
     BulkJob.Action.DEACTIVATE: "Nothing was changed: they are all inactive already.",
-    BulkJob.Action.ADD: "Nothing was added: they are all there already.",
+    BulkJob.Action.ADD: "Nothing was added: each is there already, or several there have its name.",
     BulkJob.Action.DELETE: "Nothing was deleted: they are gone already.",
 }
 

@@ -120,11 +120,15 @@ def question(request: HttpRequest, form: BulkForm) -> HttpResponse:
 
 
 def outlook(form: BulkForm) -> dict[str, Any]:
-    """What the action would do now, in numbers and the first few names."""
+    """What the action would do now, in numbers and the first few names of those that it would change."""
     segments = form.segments
-    total = segments.count()
-    found: dict[str, Any] = {"total": total, "names": list(segments.order_by("name_key", "id")[:NAMED])}
-    found["more"] = total - len(found["names"])
+    changing = segments
+    if form.action in (BulkJob.Action.ACTIVATE, BulkJob.Action.DEACTIVATE):
+        changing = segments.filter(active=form.action == BulkJob.Action.DEACTIVATE)
+    found: dict[str, Any] = {"total": segments.count(), "names": list(changing.order_by("name_key", "id")[:NAMED])}
+    found["changing"] = found["total"] if changing is segments else changing.count()
+    found["already"] = found["total"] - found["changing"]
+    found["more"] = found["changing"] - len(found["names"])
     if form.action == BulkJob.Action.ADD:
         channels = list(form.fields["channels"].queryset)  # type: ignore[attr-defined]  # a ModelMultipleChoiceField
         counts = changes.adding_to(segments, channels)
@@ -132,9 +136,6 @@ def outlook(form: BulkForm) -> dict[str, Any]:
         found["targets"] = [(channel, counts[channel.pk], str(channel.pk) in ticked) for channel in channels]
     elif form.action == BulkJob.Action.DELETE:
         found["of_klaviyo"] = segments.filter(klaviyo_id__isnull=False).count()
-    else:
-        found["already"] = segments.filter(active=form.action == BulkJob.Action.ACTIVATE).count()
-        found["changing"] = total - found["already"]
     return found
 
 

@@ -105,6 +105,7 @@ def status(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     else:
         segment.active = active
         if change_set:
+            segment.updated_at = change_set.at
             tell(request, f"“{segment.name}” is now {'active' if active else 'inactive'}.", change_set)
     if wants_fragment(request) and request.htmx.target == f"segment-{pk}":  # type: ignore[attr-defined]  # django-htmx
         return render(request, "segments/_segment_switched.html", {"segment": segment, "channel": segment.channel})

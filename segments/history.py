@@ -105,7 +105,10 @@ def _of(change: Change) -> list[Difference]:
         return [Difference("Deleted", change.before_name, "")]
     if change.kind == Change.Kind.INSERT:
         return [Difference("Brought back", "", change.after_name)]
-    return differences(before(change), after(change))
+    found = differences(before(change), after(change))
+    if not found and change.change_set.kind == ChangeSet.Kind.SYNC:
+        return [Difference("Klaviyo", "", "Linked by its Segment ID")]
+    return found
 
 
 def came_from(segment: Segment) -> str:

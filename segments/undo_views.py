@@ -74,15 +74,17 @@ def undo_page(request: HttpRequest, change_set: ChangeSet, back: str) -> HttpRes
             show = next((act for act in ACTS if counts[act]), "removed")
         names: Any = Names(plan, show)
         page = Paginator(names, NAMES_PER_PAGE).get_page(request.GET.get("page"))
+        of_set = change_set.channels.select_related("channel").order_by("channel__position")
+        channels = {counts.channel_id: counts.channel for counts in of_set}
         context = {
             "change_set": change_set,
             "noun": NOUNS[change_set.kind],
-            "channels": change_set.channels.select_related("channel"),
+            "channels": channels,
             "plan": plan,
             "counts": counts,
             "show": show,
             "page": page,
-            "rows": [(row, changed(row)) for row in page],
+            "rows": [(row, channels[row.channel], changed(row)) for row in page],
             "form": UndoForm(initial={"next": back}),
             "back": back,
         }

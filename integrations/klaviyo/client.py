@@ -360,8 +360,8 @@ def _error_of(answer: _Answer, kind: str, cursor: str | None) -> KlaviyoError | 
     if answer.status == 401:
         return KlaviyoError(
             "key_refused",
-            "Klaviyo did not accept the private key: it was probably removed there. "
-            "Create a new one in Klaviyo under Settings → API keys, and replace it here.",
+            "Klaviyo did not accept the private key: it is not complete, or was removed there. "
+            "Create a new one in Klaviyo under Settings → API keys, and enter it here.",
         )
     if answer.status == 403:
         return KlaviyoError(

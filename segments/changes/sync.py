@@ -44,6 +44,7 @@ class SyncCounts(NamedTuple):
     returned: int = 0  # of the created: deleted here before
     missing: int = 0  # known here, no longer in Klaviyo, not flagged yet
     known: int = 0  # of this account, here, and not flagged
+    adopted: int = 0  # of the updated: here with that Segment ID, and Klaviyo's from now on
 
     @property
     def fetched(self) -> int:
@@ -270,6 +271,11 @@ def plan_sync(staged: Staged, channel: Channel, account: int) -> Iterator[SyncPl
 def _count(cursor: Any, staged: Staged, parameters: dict[str, Any]) -> SyncCounts:
     cursor.execute("SELECT outcome, count(*) FROM aa_sync GROUP BY outcome")
     found: dict[str, int] = dict(cursor.fetchall())
+    cursor.execute(
+        "SELECT count(*) FROM aa_sync y JOIN segments_segment g ON g.id = y.target "
+        "WHERE y.outcome = 'u' AND g.klaviyo_id IS NULL"
+    )
+    (adopted,) = cursor.fetchone()
     cursor.execute("SELECT count(*), COALESCE(sum(returns), 0) FROM aa_new")
     created, returned = cursor.fetchone()
     cursor.execute(f"SELECT count(*) FROM segments_segment g WHERE {KNOWN}", parameters)
@@ -287,6 +293,7 @@ def _count(cursor: Any, staged: Staged, parameters: dict[str, Any]) -> SyncCount
         returned=int(returned),
         missing=missing,
         known=known,
+        adopted=adopted,
     )
 
 

@@ -189,6 +189,11 @@ document.addEventListener("change", (event) => {
   if (event.target.matches("[data-tick-all], [form=bulk], #bulk input")) tellTicked();
 });
 document.addEventListener("reset", () => setTimeout(tellTicked));
+document.addEventListener("htmx:oobBeforeSwap", (event) => {
+  // A row that comes anew, as its switch was used, stays ticked.
+  const [was, comes] = [event.detail.target, event.detail.fragment].map((part) => part.querySelector("[name=ids]"));
+  if (was && comes) comes.checked = was.checked;
+});
 document.addEventListener("htmx:afterSettle", tellTicked);
 tellTicked();
 

@@ -230,7 +230,7 @@ def test_import_goes_through_several_channels(page: Page) -> None:
     page.get_by_role("navigation", name="Channel").get_by_role("link", name="Meta").click()
     expect(page.locator("#preview")).to_contain_text("as they will be saved in Meta")
     page.get_by_role("button", name="Upload and Import").click()
-    expect(page.get_by_role("heading", name="8 of 8 rows imported in 2 channels")).to_be_visible()
+    expect(page.get_by_role("heading", name="4 of 4 rows imported in each of 2 channels")).to_be_visible()
     counts = dict(Channel.objects.values_list("slug", "segment_count"))
     assert counts == {"email": 4, "sms": 0, "meta": 4}
 

@@ -76,9 +76,17 @@ def test_rows_are_walked_ticked_switched_and_edited(page: Page) -> None:
     expect(bar(page)).to_contain_text("3 selected")
     keys.press("Space")
     expect(toast(page, "“c” is now inactive")).to_be_visible()
+    expect(bar(page)).to_contain_text("3 selected")  # the row came anew
     keys.press("k")
     keys.press("e")
     expect(page.get_by_role("dialog", name="Edit segment").get_by_label("Segment name")).to_have_value("b")
+
+
+def test_without_a_message_u_leads_to_what_can_be_undone(page: Page) -> None:
+    SegmentFactory()
+    page.goto(LIST)
+    page.keyboard.press("u")
+    expect(page.get_by_role("heading", name="Activity", level=1)).to_be_visible()
 
 
 def test_the_help_opens_by_a_key_and_switches_them_off(page: Page) -> None:

@@ -307,7 +307,7 @@ def syncs_of_every_state(account: KlaviyoAccount, person: Person) -> dict[str, S
         "asks": {"status": Status.NEEDS_ANSWER, "code": "many_missing", "message": "Many are gone.", "missing": 3},
     }
     now = timezone.now()
-    counted = {"fetched": 6, "created": 3, "updated": 2, "protected": 1, "known": 5, "answered_as": "Fernhill Coffee"}
+    counted = {"fetched": 6, "created": 3, "updated": 2, "protected": 1, "known": 5, "answered_as": "“Beans” (XyZ123)"}
     syncs = {}
     for state, values in left.items():
         job = SyncJob.objects.create(

@@ -183,7 +183,7 @@ def test_import_in_the_end_shows_numbers_that_add_up(as_marketer: Client, import
 
 def test_counts_are_shown_for_each_channel(as_marketer: Client, imported: Callable[..., ImportJob]) -> None:
     text = text_of(as_marketer.get(url(imported(ROWS, channel=["email", "sms"]))))
-    assert "4 of 10 rows imported in 2 channels" in text
+    assert "2 of 5 rows imported in each of 2 channels" in text
     assert "new segments in Email" in text
     assert "new segments in SMS" in text
 

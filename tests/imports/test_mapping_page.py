@@ -108,7 +108,7 @@ def test_each_channel_has_a_plan_of_its_own(
     assert rows_of(as_marketer.get(url(job), {"to": "email"}))[2] == (4, "created")
     answer = as_marketer.get(url(job), {"to": "sms"})
     assert rows_of(answer)[2] == (4, "unchanged")
-    assert "4 ready" in text_of(answer)
+    assert "2 ready in each of 2 channels" in text_of(answer)
 
 
 def test_change_checks_anew_and_swaps_in_parts_alone(as_marketer: Client, uploaded: Callable[..., ImportJob]) -> None:
@@ -202,7 +202,7 @@ def test_static_segment_id_is_said_to_be_a_label(as_marketer: Client, uploaded: 
 def test_unknown_words_of_active_status_are_named(as_marketer: Client, uploaded: Callable[..., ImportJob]) -> None:
     job = uploaded(b"Segment name,Active\nA,yes\nB,paused\nC,paused\nD,archived\n")
     text = text_of(as_marketer.get(url(job)))
-    assert "2 words in “Active” are unknown to us." in text
+    assert "2 words in the first rows of “Active” are unknown to us." in text
     assert '<code class="code">paused</code><span class="small muted num">2 rows</span>' in text
 
 
@@ -238,6 +238,15 @@ def test_delimiter_can_be_chosen_and_the_matching_is_suggested_anew(
     assert [row.number for row in answer.context["form"].rows] == [1, 0, 0, 0]
     assert answer.context["preview"].page[0].plan.after.name == "VIP"
     assert text_of(answer).count('value="|" checked') == 1
+
+
+def test_column_names_below_a_title_are_pointed_at(as_marketer: Client, uploaded: Callable[..., ImportJob]) -> None:
+    job = uploaded(b"Report of segments\n\nSegment name,Segment ID\nA,1\n")
+    says = "The column names seem to be in line 3. Delete the lines above it and try again."
+    assert says in text_of(as_marketer.get(url(job)))
+    chosen = sent(job, name_from="column", name_column="1")
+    assert says in text_of(as_marketer.post(url(job), chosen))
+    assert says not in text_of(as_marketer.get(url(uploaded(b"Segment name,Segment ID\nA,1\n"))))
 
 
 def test_broken_text_can_be_mended_by_another_encoding(as_marketer: Client, uploaded: Callable[..., ImportJob]) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.test import Client
 
 from channels.models import Channel
 from integrations.klaviyo import client
@@ -158,6 +159,22 @@ def test_lists_that_are_here_follow_klaviyo_though_no_new_ones_are_brought(
     assert [each.segment_id for each in Segment.objects.filter(missing_since__isnull=False)] == ["L00003"]
 
 
+def test_what_was_here_is_linked_and_not_said_to_be_renamed(
+    sync: Sync, klaviyo: FakeKlaviyo, email: Channel, as_viewer: Client
+) -> None:
+    klaviyo.add_many(2, 0)
+    sync()
+    klaviyo.add_segment("S00000", "Renamed")
+    klaviyo.add_segment("Own", "Klaviyo's name for it")
+    segment = changes.add(email, SegmentValues("Our name for it", "Own", "https://example.com/own", True), changes.By())
+    job = sync()
+    assert (job.updated, job.adopted, job.renamed, job.result) == (2, 1, 1, "1 renamed, 1 linked")
+    page = as_viewer.get(f"/channels/email/segments/sync/{job.pk}/?show=linked").content.decode()
+    assert "Our name for it" in page
+    assert "Linked 1" in page
+    assert "Linked by its Segment ID" in as_viewer.get(segment.get_absolute_url()).content.decode()
+
+
 def test_undoing_a_sync_puts_everything_back(sync: Sync, klaviyo: FakeKlaviyo, whole_catalogue: Whole) -> None:
     klaviyo.add_many(5, 5)
     sync()
@@ -175,7 +192,7 @@ ELSEWHERE = "http://127.0.0.1:9"
 # Faults: the catalogue is byte for byte what it was, and the message says what to do
 
 LEFT_ALONE: dict[str, tuple[faults.Fault, dict[str, Any], str, str]] = {
-    "key revoked on page 3": (faults.status(401), {"page": 3}, "key_refused", "replace it here"),
+    "key revoked on page 3": (faults.status(401), {"page": 3}, "key_refused", "enter it here"),
     "lists:read missing": (faults.status(403), {"kind": "lists"}, "scope_missing", "lists:read"),
     "segments:read missing": (faults.status(403), {"kind": "segments"}, "scope_missing", "segments:read"),
     "accounts:read missing": (faults.status(403), {"kind": "accounts"}, "scope_missing", "accounts:read"),
@@ -291,9 +308,10 @@ def test_another_account_behind_the_key_asks(
     before = whole_catalogue()
     klaviyo.account_id, klaviyo.account_name = "Other1", "Fernhill – Test"
     job = sync()
-    assert (job.status, job.code, job.answered_as) == (Status.NEEDS_ANSWER, "another_account", "Fernhill – Test")
-    assert "“Fernhill – Test”" in job.message
-    assert "“Fernhill Coffee”" in job.message
+    assert (job.status, job.code) == (Status.NEEDS_ANSWER, "another_account")
+    assert job.answered_as == "“Fernhill – Test” (Other1)"
+    assert "as “Fernhill – Test” (Other1)" in job.message
+    assert f"from “Fernhill Coffee” ({account.account_id})" in job.message
     assert whole_catalogue() == before
     assert sync(accept_account=True).status == Status.DONE
     account.refresh_from_db()

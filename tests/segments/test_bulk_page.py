@@ -1,5 +1,6 @@
 """The bar above the list: what it asks, what it does at once, what it leaves to a worker."""
 
+import re
 from uuid import uuid4
 
 import pytest
@@ -58,6 +59,9 @@ def test_all_that_match_are_asked_about_first(as_marketer: Client, segments: lis
     assert response.status_code == 200
     assert "Deactivate 3 segments in Email?" in html
     assert "5 are selected; 2 of them are inactive already" in html
+    changing = [segment.name for segment in segments if segment.active and "vip" in segment.name.lower()]
+    assert re.findall(r"<li><bdi>(.*?)</bdi></li>", html) == sorted(changing)
+    assert "more</li>" not in html
     assert not ChangeSet.objects.filter(kind="bulk").exists()
     send(as_marketer, "deactivate", [], all="1", q="vip", sure="1")
     assert list(Segment.objects.filter(active=True).values_list("name", flat=True)) == ["Lapsed"]

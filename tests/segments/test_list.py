@@ -150,6 +150,12 @@ def test_sort_heads_say_their_order_and_turn_it_round(as_viewer: Client) -> None
     assert 'aria-sort="descending"' in as_viewer.get(URL, {"sort": "-updated"}).content.decode()
 
 
+def test_the_export_follows_what_is_searched_while_one_types(as_viewer: Client) -> None:
+    SegmentFactory(name="vip")
+    html = as_viewer.get(URL, {"q": "vip", "status": "active"}, headers=HTMX).content.decode()
+    assert f'href="{URL}export/?q=vip&amp;status=active" id="export" hx-swap-oob="true"' in html
+
+
 def test_htmx_gets_the_fragment_of_the_same_address(as_viewer: Client) -> None:
     SegmentFactory(name="vip")
     page, fragment = as_viewer.get(URL), as_viewer.get(URL, headers=HTMX)

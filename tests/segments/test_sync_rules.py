@@ -109,7 +109,7 @@ def test_a_segment_with_that_id_is_adopted_keeping_its_values(email):
     changes.add(email, SegmentValues("Our VIP", "k1"), By())
     counts, rows, _ = sync(email, klaviyo("VIP", "k1"))
     segment = Segment.objects.get()
-    assert (counts.updated, rows) == (1, [("updated", "adopted")])
+    assert (counts.updated, counts.adopted, rows) == (1, 1, [("updated", "adopted")])
     assert (segment.name, segment.klaviyo_id, segment.link) == ("Our VIP", "k1", "https://www.klaviyo.com/lists/k1")
     assert segment.source == "manual"
 

@@ -80,7 +80,7 @@ def test_names_those_restored_and_removed(as_marketer: Client, import_of_four: C
     assert '<del dir="auto">https://a.example/new</del>' in restored
     assert '<ins dir="auto">https://a.example/old</ins>' in restored
     removed = as_marketer.get(url(import_of_four), {"show": "removed"})
-    assert [row.now.name for row, _ in removed.context["rows"]] == ["a"]
+    assert [row.now.name for row, *_ in removed.context["rows"]] == ["a"]
 
 
 @pytest.mark.parametrize("query", [{"show": "x"}, {"page": "x"}, {"page": "99"}, {"show": "kept", "page": "-1"}])
@@ -95,7 +95,7 @@ def test_names_come_in_pages(as_marketer: Client) -> None:
     first = as_marketer.get(url(change_set))
     assert "Page 1 of 3" in first.content.decode()
     last = as_marketer.get(url(change_set), {"page": "3"})
-    assert [row.now.name for row, _ in last.context["rows"]][-1] == "s 119"
+    assert [row.now.name for row, *_ in last.context["rows"]][-1] == "s 119"
 
 
 def test_looking_writes_nothing(as_marketer: Client, import_of_four: ChangeSet) -> None:
