@@ -6,7 +6,8 @@ channels' lock, so what is written is true whatever happened since the preview. 
 jobs (the caller's `finish` ends them, inside the transaction), pages.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,8 @@ from segments.changes.record import AFTER, BEFORE, NOW
 from segments.changes.sets import By, close_set, open_set
 from segments.changes.stage import Staged
 from segments.models import ChangeSet, Source
+
+CACHE = 32 * 1024  # KiB of SQLite's own, while it writes
 
 HISTORY = f"""
     INSERT INTO segments_change (change_set_id, channel_id, segment, kind, {BEFORE}, {AFTER})
@@ -88,7 +91,7 @@ def apply(
     everything back. A violated constraint is a bug, and aborts.
     """
     channels = sorted(channels, key=lambda channel: channel.pk)
-    with locked(channels, wait):
+    with _larger_cache(), locked(channels, wait):
         change_set = open_set(kind, by, label)
         result = Result(change_set, {})
         first_pk = last_key() + 1
@@ -109,6 +112,22 @@ def apply(
         reach("apply:before_commit")
     reach("apply:committed")
     return result
+
+
+@contextmanager
+def _larger_cache() -> Iterator[None]:
+    """On SQLite, room for what is written: the index of identities takes its rows in no order, and reads for each."""
+    if connection.vendor != "sqlite":
+        yield
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA cache_size")
+        (before,) = cursor.fetchone()
+        cursor.execute(f"PRAGMA cache_size = -{CACHE}")
+        try:
+            yield
+        finally:
+            cursor.execute(f"PRAGMA cache_size = {before:d}")
 
 
 def _write(change_set: ChangeSet, channel: Channel, planned: Plan, source: Source) -> None:

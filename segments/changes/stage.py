@@ -100,7 +100,7 @@ def _load(rows: Iterable[Row], label: bool, on_batch: Callable[[int], None] | No
 def _with_keys(rows: Iterable[Row], label: bool) -> Iterator[StagedRow]:
     """Add to each row the keys by which it is matched, sorted and found.
 
-    ASCII names, nearly all there are, are keyed in place: cleaned text needs no joining or NFC.
+    ASCII, as nearly all is, is keyed in place: cleaned names need no joining or NFC, and IDs rarely do.
     """
     for line, (name, segment_id, link, active) in rows:
         if name.isascii():
@@ -112,7 +112,10 @@ def _with_keys(rows: Iterable[Row], label: bool) -> Iterator[StagedRow]:
             key = b"i" + blake2b(segment_id.encode(), digest_size=16).digest()
         else:
             key = b"n" + blake2b(folded.encode(), digest_size=16).digest()
-        id_key = folded_key(segment_id) if segment_id else ""
+        if segment_id.isascii() and segment_id.isprintable() and "  " not in segment_id:
+            id_key = segment_id.lower()
+        else:
+            id_key = folded_key(segment_id)
         yield line, key, name_key, name, segment_id, id_key, link, active
 
 
