@@ -162,6 +162,11 @@ class ImportJob(Job):
         return any(warning["code"] == "encoding_guessed" for warning in self.warnings)
 
     @property
+    def filled(self) -> int:
+        """How many rows of the file are not blank."""
+        return self.rows - self.blank
+
+    @property
     def ended_alike(self) -> bool:
         """Whether as many rows were imported, skipped and left out in each of its channels."""
         return len({(each.rows_of("ready"), each.skipped, each.errors) for each in self.targets.all()}) == 1
