@@ -72,7 +72,7 @@ def examine(*, klaviyo: bool = False) -> Findings:
         plan = pending.migration_plan(pending.loader.graph.leaf_nodes())
         if plan:
             told = f"{len(plan)} migrations have not been run, of {plan[0][0].app_label} first."
-            do = "Run python -m accessaudience.prepare, or make run; or name other data by DATABASE_URL or DATA_DIR."
+            do = "Run python -m accessaudience.prepare, or make run; or point DATABASE_URL or DATA_DIR at other data."
             yield Finding("migrations", WRONG, told, do)
             return
         yield Finding("migrations", OK, "All have been run.")

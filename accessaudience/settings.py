@@ -39,8 +39,9 @@ if EMBEDDED:
 else:
     _database["CONN_HEALTH_CHECKS"] = True
     _database["CONN_MAX_AGE"] = env.number("CONN_MAX_AGE", default=60, least=0)
-    # Compiling a query takes longer than any of a page does.
-    _database.setdefault("OPTIONS", {}).setdefault("options", "-c jit=off")
+    # Compiling a query takes longer than any query of a page does.
+    _options = _database.setdefault("OPTIONS", {})
+    _options["options"] = f"-c jit=off {_options.get('options', '')}".rstrip()
 
 # The web server: processes, threads of each, and the connections that these share. Without a pool each keeps its own.
 WEB_CONCURRENCY = env.number("WEB_CONCURRENCY", default=2)

@@ -20,7 +20,8 @@ def late_header(table: Table, stream: BinaryIO) -> int | None:
         return None
     for delimiter in dialect.DELIMITERS:
         try:
-            other = Table(stream, table.limits, table.dialect._replace(delimiter=delimiter))
+            how = table.dialect._replace(delimiter=delimiter)
+            other = table if how == table.dialect else Table(stream, table.limits, how)
             for line, cells in islice(other.rows(), WITHIN):
                 if looks_like_header(cells):
                     return line
@@ -29,6 +30,6 @@ def late_header(table: Table, stream: BinaryIO) -> int | None:
     return None
 
 
-def message(line: int) -> str:
+def late_header_message(line: int) -> str:
     """Say that they are in `line`, and what to do."""
     return f"The column names seem to be in line {line:,}. Delete the lines above it and try again."

@@ -33,7 +33,11 @@ class ImportJobQuerySet(models.QuerySet["ImportJob"]):
     def for_list(self) -> "ImportJobQuerySet":
         """Each with its user, its counts per channel, and whether it is `undone`, in two queries for any number."""
         targets = models.Prefetch("targets", ImportChannel.objects.select_related("channel"))
-        return self.select_related("user", "change_set").prefetch_related(targets).annotate(undone=self._undo())
+        return (
+            self.select_related("user", "change_set")
+            .prefetch_related(targets)
+            .annotate(undone=self._undo(), has_errors_of_one_channel=models.Exists(ImportRowError.of_one_channel("pk")))
+        )
 
     def undone(self) -> "ImportJobQuerySet":
         """Those that have been taken back."""
@@ -46,23 +50,22 @@ class ImportJobQuerySet(models.QuerySet["ImportJob"]):
     def to_look_at(self, since: datetime) -> "ImportJobQuerySet":
         """Those that failed or left rows out lately and were not dismissed.
 
-        Each with its `errors`, `counted_in` how many channels together (1 where each has as many), and whether it is
-        `undone`.
+        Each with its `errors`, in how many channels together (`counted_in`, 1 where the same rows had them in all), and
+        whether it is `undone`.
         """
-        errors = ImportChannel.objects.filter(job=models.OuterRef("pk"), errors__gt=0).order_by().values("job")
-        alike = models.Q(least=models.F("most"))
-        counted = errors.annotate(
+        targets = ImportChannel.objects.filter(job=models.OuterRef("pk")).order_by().values("job")
+        left_out = models.Exists(targets.filter(errors__gt=0))
+        ended = models.Q(status=Status.FAILED) | models.Q(left_out, status=Status.DONE)
+        of_all = models.Q(least=models.F("most")) & ~models.Exists(ImportRowError.of_one_channel("job"))
+        counted = targets.annotate(
             least=models.Min("errors"), most=models.Max("errors"), all=models.Sum("errors"), channels=models.Count("pk")
         )
-        ended = models.Q(status=Status.FAILED) | models.Q(models.Exists(errors), status=Status.DONE)
+        errors = models.Case(models.When(of_all, then=models.F("most")), default=models.F("all"))
+        counted_in = models.Case(models.When(of_all, then=1), default=models.F("channels"))
         return self.filter(ended, finished_at__gte=since, dismissed_at=None).annotate(
             undone=self._undo(),
-            errors=models.Subquery(
-                counted.values(n=models.Case(models.When(alike, then=models.F("most")), default=models.F("all")))
-            ),
-            counted_in=models.Subquery(
-                counted.values(n=models.Case(models.When(alike, then=1), default=models.F("channels")))
-            ),
+            errors=models.Subquery(counted.values(n=errors)),
+            counted_in=models.Subquery(counted.values(n=counted_in)),
         )
 
     def with_errors(self) -> "ImportJobQuerySet":
@@ -171,8 +174,20 @@ class ImportJob(Job):
         """Whether as many rows were imported, skipped and left out in each of its channels."""
         return len({(each.rows_of("ready"), each.skipped, each.errors) for each in self.targets.all()}) == 1
 
+    @property
+    def errors_alike(self) -> bool:
+        """Whether the same rows had errors in each of its channels."""
+        counts = {each.errors for each in self.targets.all()}
+        return len(counts) == 1 and (counts == {0} or len(self.targets.all()) == 1 or not self.errors_of_one_channel)
+
+    @property
+    def errors_of_one_channel(self) -> bool:
+        """Whether a row had an error in one of its channels alone. `for_list()` knows it."""
+        known = getattr(self, "has_errors_of_one_channel", None)
+        return self.row_errors.filter(channel__isnull=False).exists() if known is None else bool(known)
+
     def rows_of(self, kind: str) -> int:
-        """How many rows are of a `kind`, as ImportChannel has it: of the file, or in all channels together.
+        """How many rows are of a `kind`, as ImportChannel has it: in each of its channels, or in all together.
 
         The latter where they did not end alike in all of these.
         """
@@ -196,16 +211,23 @@ class ImportJob(Job):
 
     @property
     def left_out(self) -> int:
-        """How many rows had errors."""
-        return self.rows_of("errors")
+        """How many rows had errors: of the file, or in all channels together where not the same had them in all."""
+        counts = [target.errors for target in self.targets.all()]
+        return counts[0] if self.errors_alike else sum(counts)
 
     @property
-    def where(self) -> str:
-        """In how many channels, for several: rows that ended alike count once."""
+    def in_channels(self) -> str:
+        """In words in how many channels it has imported and planned so many; "" if there is one."""
+        return self._in_channels(alike=self.ended_alike, each=" in each of {} channels")
+
+    @property
+    def left_out_in_channels(self) -> str:
+        """In words in how many channels it has left out so many, where these are not the same rows."""
+        return self._in_channels(alike=self.errors_alike, each="")
+
+    def _in_channels(self, *, alike: bool, each: str) -> str:
         number = len(self.targets.all())
-        if number < 2:
-            return ""
-        return f" in each of {number} channels" if self.ended_alike else f" in {number} channels together"
+        return "" if number < 2 else (each if alike else " in {} channels together").format(number)
 
     @property
     def can_be_undone(self) -> bool:
@@ -247,8 +269,8 @@ class ImportJob(Job):
         match self.status:
             case Status.DONE:
                 number, left_out = self.imported, self.left_out
-                words = f" is imported: {number:,} segment{'' if number == 1 else 's'}{self.where}"
-                errors = f", {left_out:,} row{'' if left_out == 1 else 's'} with errors"
+                words = f" is imported: {number:,} segment{'' if number == 1 else 's'}{self.in_channels}"
+                errors = f", {left_out:,} row{'' if left_out == 1 else 's'} with errors{self.left_out_in_channels}"
                 tone, after = ("a", words + errors) if left_out else ("g", words)
             case Status.READY:
                 tone, after = "", " is checked and ready to import"
@@ -308,10 +330,21 @@ class ImportRowError(models.Model):
 
     class Meta:
         ordering = ("line", "id")
-        indexes = (models.Index(fields=("job", "line", "id"), name="imports_errors_in_order"),)  # the job's page
+        indexes = (
+            models.Index(fields=("job", "line", "id"), name="imports_errors_in_order"),  # the job's page
+            # Whether a job has any: the list of imports.
+            models.Index(
+                fields=("job",), condition=models.Q(channel__isnull=False), name="imports_errors_of_one_channel"
+            ),
+        )
 
     def __str__(self) -> str:
         return f"line {self.line}: {self.code}"
+
+    @classmethod
+    def of_one_channel(cls, job: str) -> "models.QuerySet[ImportRowError]":
+        """Those of the outer query's `job` that are not in each of its channels."""
+        return cls._default_manager.filter(job=models.OuterRef(job), channel__isnull=False)
 
     @property
     def label(self) -> str:

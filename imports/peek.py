@@ -16,7 +16,7 @@ from typing import BinaryIO, NamedTuple
 from imports import dialect
 from imports.dialect import HEAD, Dialect
 from imports.fields import Field
-from imports.header import late_header, message
+from imports.header import late_header, late_header_message
 from imports.mapping import Suggestion, suggest
 from imports.reader import Limits, Row, Table
 from imports.shown import shown
@@ -129,7 +129,7 @@ class Peek:
     @property
     def about_header(self) -> str:
         """What to do about column names that are not in the first line; "" if they are."""
-        return message(self.late_header) if self.late_header else ""
+        return late_header_message(self.late_header) if self.late_header else ""
 
     @property
     def raw_lines(self) -> list[list[tuple[str, bool]]]:

@@ -144,7 +144,7 @@ def refuse_mapping(table: Table, stream: BinaryIO, mapping: Mapping) -> None:
             raise JobError(error.code, error.message)
         line = header.late_header(table, stream)
         if line:
-            raise JobError("header_not_first_line", header.message(line), line)
+            raise JobError("header_not_first_line", header.late_header_message(line), line)
         raise JobError(error.code, f"No column is called like a segment name. {error.message}", table.header_line)
 
 

@@ -31,6 +31,11 @@ class KlaviyoAccountQuerySet(models.QuerySet["KlaviyoAccount"]):
         return self.exclude(encrypted_key="")
 
 
+def account_in_words(name: str, account_id: str) -> str:
+    """An account by the name that Klaviyo gives it, and its ID: two may have the same name. At most 255 characters."""
+    return f"“{name[:180]}” ({account_id})"
+
+
 class KlaviyoAccount(models.Model):
     """A Klaviyo account, and its private key while it is connected: encrypted, and shown to nobody."""
 
@@ -79,10 +84,10 @@ class KlaviyoAccount(models.Model):
         self.encrypted_key = self.last_four = ""
         self.save(update_fields=["encrypted_key", "last_four"])
 
-
-def account_in_words(name: str, account_id: str) -> str:
-    """An account by the name that Klaviyo gives it, and its ID: two may have the same name."""
-    return f"“{name}” ({account_id})"
+    @property
+    def in_words(self) -> str:
+        """What Klaviyo calls it, with its ID."""
+        return account_in_words(self.organisation or self.name, self.account_id)
 
 
 class ChannelSync(models.Model):

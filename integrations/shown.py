@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from channels.models import Channel
 from integrations.arrival import CONTAINS, ArrivalRule, rule_for
-from integrations.models import OPEN, ChannelSync, KlaviyoAccount, SyncJob, SyncLine, account_in_words
+from integrations.models import OPEN, ChannelSync, KlaviyoAccount, SyncJob, SyncLine
 from jobs.models import Job, Status
 from jobs.presence import worker_missing
 from segments.history import LABELS
@@ -170,8 +170,7 @@ def question(job: SyncJob) -> dict[str, Any] | None:
     if job.status != Status.NEEDS_ANSWER:
         return None
     percent = round(100 * job.missing / job.known) if job.known else 0
-    before = account_in_words(job.account.organisation, job.account.account_id)
-    return {"percent": percent, "found": job.known - job.missing, "before": before}
+    return {"percent": percent, "found": job.known - job.missing, "before": job.account.in_words}
 
 
 class Override(NamedTuple):

@@ -60,7 +60,7 @@ class Reading:
     def facts(self) -> dict[str, Any]:
         """Return what the job's row tells of it."""
         counts = {name: getattr(self.counts, name) for name in (*SyncJob.COUNTS, "known", "adopted")}
-        answered_as = account_in_words(self.account.name, self.account.id)[:255]
+        answered_as = account_in_words(self.account.name, self.account.id)
         return {**counts, "fetched": self.counts.fetched, "answered_as": answered_as}
 
 
@@ -213,7 +213,7 @@ def guard(job: SyncJob, reading: Reading) -> None:
 def other_account(job: SyncJob, answered: Account) -> str:
     """Return what the account is called that the channel's segments are from, if it is not the one that answered."""
     if answered.id != job.account.account_id:
-        return account_in_words(job.account.organisation or job.account.name, job.account.account_id)
+        return job.account.in_words
     synced = Segment.objects.filter(channel=job.channel_id, klaviyo_id__isnull=False)
     if synced.filter(klaviyo_account=job.account_id).exists():
         return ""
@@ -221,7 +221,7 @@ def other_account(job: SyncJob, answered: Account) -> str:
     if other is None:
         return ""
     account = KlaviyoAccount.objects.filter(pk=other).first()
-    return account_in_words(str(account), account.account_id) if account else "an account that is gone"
+    return account.in_words if account else "an account that is gone"
 
 
 def keep_account(account: KlaviyoAccount, answered: Account) -> None:

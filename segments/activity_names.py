@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from django.db.models import Min, QuerySet
 
-from segments.history import Difference, after, before, differences, values_of
+from segments.history import Difference, after, before, updated, values_of
 from segments.models import Change, ChangeSet, Segment
 from segments.values import SegmentValues
 
@@ -91,7 +91,6 @@ def _changed(change_set: ChangeSet, last: int, count: int) -> list[Row]:
 
 
 def _changed_row(change: Change, url: str) -> Row:
-    updated = change.kind == Change.Kind.UPDATE
     values = before(change) if change.kind == Change.Kind.DELETE else after(change)
-    changed = differences(before(change), after(change)) if updated else []
+    changed = updated(change) if change.kind == Change.Kind.UPDATE else []
     return Row(change.segment, change.channel.name, url, DEEDS[Change.Kind(change.kind)], values, changed)

@@ -24,6 +24,9 @@ class Difference(NamedTuple):
     field: str = ""  # of SegmentValues
 
 
+LINKED = Difference("Klaviyo", "", "Linked by its Segment ID")
+
+
 @dataclass(frozen=True)
 class Entry:
     """One change of a segment; `restorable` are the fields that could get back what they had before it."""
@@ -100,15 +103,18 @@ def values_of(segment: Segment) -> SegmentValues:
     return SegmentValues(segment.name, segment.segment_id, segment.link, segment.active)
 
 
+def updated(change: Change) -> list[Difference]:
+    """What an update changed; one that linked the segment to Klaviyo's keeps what its bookkeeping was before."""
+    linked = [LINKED] if change.source is not None else []
+    return differences(before(change), after(change)) + linked
+
+
 def _of(change: Change) -> list[Difference]:
     if change.kind == Change.Kind.DELETE:
         return [Difference("Deleted", change.before_name, "")]
     if change.kind == Change.Kind.INSERT:
         return [Difference("Brought back", "", change.after_name)]
-    found = differences(before(change), after(change))
-    if not found and change.change_set.kind == ChangeSet.Kind.SYNC:
-        return [Difference("Klaviyo", "", "Linked by its Segment ID")]
-    return found
+    return updated(change)
 
 
 def came_from(segment: Segment) -> str:

@@ -24,7 +24,7 @@ from segments.models import SearchBacklog
 from segments.queries import COUNT_CAP
 
 Place = tuple[str, int]  # a folded name and a primary key: where a segment stands in the order of names
-FIRST, LAST = ("", 0), ("\U0010ffff", 0)  # before and behind any
+FIRST, LAST = ("", 0), ("\U0010ffff" * 256, 0)  # before and behind any: no key is so long
 
 log = logging.getLogger(__name__)
 
@@ -62,11 +62,16 @@ CANDIDATES = """
         WHERE b.channel_id = ANY(%(channels)s)
     ) outdated WHERE (SELECT size FROM backlog) IS NOT NULL
 """
-# A text begins with the name, up to U+001F, which sorts before whatever a name may hold.
+# A text begins with the name, up to U+001F; of a name that was too long when folded that is followed by a digest.
+NAME = """
+    CASE WHEN strpos(text, chr(31)) = 223 AND substr(text, 256, 1) = chr(31) THEN left(text, 255)
+    ELSE split_part(text, chr(31), 1) END
+"""
 NEXT_KNOWN = """
-    SELECT split_part(text, chr(31), 1) AS name, segment FROM segments_searchtext
-    WHERE channel_id = ANY(%(channels)s) AND {has_words}
-        AND (split_part(text, chr(31), 1), segment) {beyond} (%(name)s, %(segment)s)
+    SELECT name, segment FROM (
+        SELECT {name} AS name, segment FROM segments_searchtext WHERE channel_id = ANY(%(channels)s) AND {has_words}
+    ) known
+    WHERE (name, segment) {beyond} (%(name)s, %(segment)s)
     ORDER BY name {direction}, segment {direction} LIMIT %(count)s
 """
 NEXT_TOUCHED = """
@@ -150,7 +155,7 @@ def next_known(
     name, segment = place
     with connection.cursor() as cursor:
         cursor.execute(
-            NEXT_KNOWN.format(has_words=has_words, beyond=beyond, direction=direction),
+            NEXT_KNOWN.format(name=NAME, has_words=has_words, beyond=beyond, direction=direction),
             parameters | {"name": name, "segment": segment, "count": count},
         )
         found = cursor.fetchall()
@@ -173,10 +178,10 @@ def _has_words(channels: Iterable[Channel], words: Sequence[str]) -> tuple[str, 
 
 
 def _has_trigram(word: str) -> bool:
-    """Whether pg_trgm finds a trigram in it: three letters or digits in a row, or it reads its whole index."""
+    """Whether pg_trgm finds a trigram in it, in a database of any locale: three letters or digits of ASCII in a row."""
     run = 0
     for character in word:
-        run = run + 1 if character.isalnum() else 0
+        run = run + 1 if character.isascii() and character.isalnum() else 0
         if run == 3:
             return True
     return False

@@ -164,9 +164,10 @@ INSERT = """
     ORDER BY s.line
 """
 
+ADOPTED = "y.outcome = 'u' AND g.klaviyo_id IS NULL"
 ROWS = f"""
-    SELECT y.outcome, CASE WHEN y.outcome = 'e' THEN 'id_taken' WHEN y.outcome = 'u' AND g.klaviyo_id IS NULL
-            THEN 'adopted' WHEN y.outcome = 'p' AND NOT g.active THEN 'inactive'
+    SELECT y.outcome, CASE WHEN y.outcome = 'e' THEN 'id_taken' WHEN {ADOPTED} THEN 'adopted'
+            WHEN y.outcome = 'p' AND NOT g.active THEN 'inactive'
             WHEN y.outcome = 'p' THEN 'override' ELSE '' END,
         k.kind, g.id, g.name, g.segment_id, g.link, g.active, {NEW_NAME}, {NEW_LINK}, s.name, s.segment_id, s.link,
         s.active, s.name_key AS sorted
@@ -271,10 +272,7 @@ def plan_sync(staged: Staged, channel: Channel, account: int) -> Iterator[SyncPl
 def _count(cursor: Any, staged: Staged, parameters: dict[str, Any]) -> SyncCounts:
     cursor.execute("SELECT outcome, count(*) FROM aa_sync GROUP BY outcome")
     found: dict[str, int] = dict(cursor.fetchall())
-    cursor.execute(
-        "SELECT count(*) FROM aa_sync y JOIN segments_segment g ON g.id = y.target "
-        "WHERE y.outcome = 'u' AND g.klaviyo_id IS NULL"
-    )
+    cursor.execute(f"SELECT count(*) FROM aa_sync y JOIN segments_segment g ON g.id = y.target WHERE {ADOPTED}")
     (adopted,) = cursor.fetchone()
     cursor.execute("SELECT count(*), COALESCE(sum(returns), 0) FROM aa_new")
     created, returned = cursor.fetchone()

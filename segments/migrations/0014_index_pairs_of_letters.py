@@ -12,7 +12,7 @@ BIGRAMS = """
 """
 # Workers go on meanwhile, under the lock of a channel; a minute for a million segments. What was left of a build that
 # was interrupted is dropped first.
-FORGET = "DROP INDEX IF EXISTS segments_search_bigrams"
+FORGET = "DROP INDEX CONCURRENTLY IF EXISTS segments_search_bigrams"
 INDEX = """
     CREATE INDEX CONCURRENTLY segments_search_bigrams ON segments_searchtext USING gin (segments_bigrams(text))
 """

@@ -192,7 +192,9 @@ document.addEventListener("reset", () => setTimeout(tellTicked));
 document.addEventListener("htmx:oobBeforeSwap", (event) => {
   // A row that comes anew, as its switch was used, stays ticked.
   const [was, comes] = [event.detail.target, event.detail.fragment].map((part) => part.querySelector("[name=ids]"));
-  if (was && comes) comes.checked = was.checked;
+  if (!was || !comes) return;
+  comes.checked = was.checked;
+  if (lastTick === was) lastTick = comes;
 });
 document.addEventListener("htmx:afterSettle", tellTicked);
 tellTicked();

@@ -7,7 +7,7 @@
   const help = document.getElementById("keys");
   const wanted = help?.querySelector("input");
   let lead = ""; // a "g" that was pressed just before
-  let from = null; // the row of the last "x"
+  let from = ""; // the row of the last "x"
 
   const press = (selector, within = document) => {
     const found = within?.querySelector(selector);
@@ -29,20 +29,21 @@
     if (!box) return false;
     box.click();
     const all = rows();
-    const [start, end] = [all.indexOf(from), all.indexOf(row())].sort((a, b) => a - b);
+    const [start, end] = [from, row().id].map((id) => all.findIndex((each) => each.id === id)).sort((a, b) => a - b);
     if (range && start >= 0)
       for (const each of all.slice(start, end + 1)) {
         const other = each.querySelector('[name="ids"]');
         if (other.checked !== box.checked) other.click();
       }
-    from = row();
+    from = row().id;
     return true;
   }
 
   function undo() {
     const buttons = document.querySelectorAll("#toasts form button");
     buttons[buttons.length - 1]?.click();
-    return buttons.length > 0 || press("#nav [data-key=u]"); // Activity, where the last change is the first to undo
+    if (buttons.length || !document.getElementById("segments")) return buttons.length > 0;
+    return press("#nav [data-key=u]"); // Activity, where the last change is the first to undo
   }
 
   function search() {

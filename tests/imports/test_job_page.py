@@ -188,6 +188,22 @@ def test_counts_are_shown_for_each_channel(as_marketer: Client, imported: Callab
     assert "new segments in SMS" in text
 
 
+def test_rows_with_errors_in_one_channel_alone_are_not_taken_for_the_same(
+    as_marketer: Client, imported: Callable[..., ImportJob]
+) -> None:
+    for slug, name in (("email", "VIP"), ("sms", "Lapsed")):
+        channel = Channel.objects.get(slug=slug)
+        for number in "12":
+            changes.add(channel, SegmentValues(name, number), changes.By())
+    job = imported(b"Segment name\nVIP\nLapsed\nNew\n", channel=["email", "sms"])
+    assert [target.errors for target in job.targets.all()] == [1, 1]
+    text = text_of(as_marketer.get(url(job)))
+    assert "2 of 3 rows imported in each of 2 channels" in text
+    assert "2 rows had errors in 2 channels together and were left out." in text
+    assert "<b>2 rows</b> of" in text_of(as_marketer.get("/"))
+    assert "2 errors" in text_of(as_marketer.get("/data/imports/"))
+
+
 def test_poll_gets_the_end_of_the_import_and_fresh_counts_beside_the_channels(
     as_marketer: Client, imported: Callable[..., ImportJob]
 ) -> None:

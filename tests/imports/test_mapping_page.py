@@ -246,6 +246,8 @@ def test_column_names_below_a_title_are_pointed_at(as_marketer: Client, uploaded
     assert says in text_of(as_marketer.get(url(job)))
     chosen = sent(job, name_from="column", name_column="1")
     assert says in text_of(as_marketer.post(url(job), chosen))
+    assert '<dt>Rows</dt> <dd class="num">2</dd>' in text_of(as_marketer.get(url(job)))
+    assert '<dt>Blank lines</dt> <dd class="num">1</dd>' in text_of(as_marketer.get(url(job)))
     assert says not in text_of(as_marketer.get(url(uploaded(b"Segment name,Segment ID\nA,1\n"))))
 
 

@@ -332,7 +332,7 @@ def test_a_channel_that_changes_its_account_asks(
     ChannelSync.objects.create(channel=email, account=other)
     job = sync()
     assert (job.status, job.code) == (Status.NEEDS_ANSWER, "another_account")
-    assert "“Fernhill”" in job.message
+    assert "from “Fernhill Coffee” (XyZ123)" in job.message
     assert whole_catalogue() == before
 
 

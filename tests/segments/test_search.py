@@ -78,7 +78,9 @@ def common(email: Channel, monkeypatch: pytest.MonkeyPatch) -> Channel:
         SegmentFactory(name=f"{'Sale' if number % 5 else 'sale'} {number // 3:02}", segment_id=f"s-{number}")
         for number in range(24)
     ]
-    SegmentFactory(name="sale " + "ß" * 240)  # folded it is too long, and so kept as a digest
+    for sign in "abcde":
+        SegmentFactory(name="sale " + "ß" * 240 + sign)  # folded it is too long, and so kept with a digest
+    SegmentFactory(name="\U0010ffff sale")
     SegmentFactory(name="all the sale", active=False)
     for segment in late[::4]:
         Segment.objects.filter(pk=segment.pk).update(active=False)
