@@ -7,7 +7,7 @@ from datetime import timedelta
 from urllib.parse import quote
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -16,7 +16,7 @@ from channels.models import Channel
 from imports.models import ImportJob
 from people.models import Person
 from segments import changes
-from segments.activity import PAGE, is_undone, page_of
+from segments.activity import PAGE, for_pages, is_undone, page_of
 from segments.models import ChangeSet, ChangeSetChannel, Segment, Source
 from segments.values import SegmentValues
 from tests.factories import SegmentFactory
@@ -268,3 +268,21 @@ def test_htmx_gets_the_list_alone(as_viewer: Client) -> None:
 
 def test_navigation_names_activity(as_viewer: Client) -> None:
     assert '<a href="/activity/" aria-current="page">' in as_viewer.get(ACTIVITY).content.decode()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_is_soon_known_which_sets_are_undone_where_the_database_expects_one(email: Channel) -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite does not plan by the number of rows")
+    first = ChangeSet.objects.create(kind=ChangeSet.Kind.IMPORT)
+    job = ImportJob.objects.create(file_name="a.csv", change_set=first)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE segments_changeset")
+    ChangeSet.objects.bulk_create(ChangeSet(kind=ChangeSet.Kind.ADD) for _ in range(100))
+    ChangeSet.objects.create(kind=ChangeSet.Kind.UNDO, undoes=first)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL statement_timeout = '60s'")  # it took hours
+        assert [each.undone for each in ImportJob.objects.for_list()] == [True]
+        assert list(ImportJob.objects.undone()) == [job]
+        assert ChangeSet.objects.filter(is_undone()).get() == first
+        assert len(for_pages(ChangeSet.objects.all())) == 102
