@@ -87,7 +87,8 @@ def under_load(users: int, duration: int, rows: int, *, write: bool) -> int:
     wrong = differences(database, rows, people["done"])
     for each in (people, ours, admins):
         wrong += [f"{number} × {what}" for what, number in each["unexpected"].items()]
-    busy = people["done"].get("refused, busy", 0)
+    busy = people["done"].pop("refused, busy", 0)
+    meanwhile = people["done"].pop("refused, changed meanwhile", 0)
     how = (
         f"`make load USERS={users} DURATION={duration}`, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {rows:,} segments, "
         f"{WEB_PROCESSES} web processes, {WORKERS} workers, load {before} to {load()}; {describe()}."
@@ -95,7 +96,8 @@ def under_load(users: int, duration: int, rows: int, *, write: bool) -> int:
     lines = [
         how,
         table(people),
-        f"Done: {in_words(people['done'])}. Refused for a moment, as another change was being written: {busy}.",
+        f"Done: {in_words(people['done'])}. Refused as another change was being written: {busy}; as somebody else had "
+        f"changed the segment meanwhile: {meanwhile}.",
         f"{READERS} people who read without a pause, first our list, then Django admin's of the same table:",
         table(ours, admins),
         "**Wrong:** " + "; ".join(wrong) if wrong else "No answer was an error, and the database holds what was done.",

@@ -24,7 +24,10 @@ CHANNELS = ("email", "sms", "meta")
 WORDS = ("retail", "pets", "luxury", "lapsed", "travel", "zq", "dstillery > pets", "xylophone")
 ROWS = (20, 200)  # of an upload
 LIVE = 'hx-trigger="every 1s"'  # stands on the page of an import that has not ended
-BUSY = "is being written here"
+REFUSED = {  # by what the page says: what many people at once must expect
+    "is being written here": "refused, busy",
+    "Somebody changed this segment meanwhile": "refused, changed meanwhile",
+}
 UNDO = re.compile(r'action="/activity/(\d+)/undo/"')
 SEGMENT = re.compile(r'href="(/channels/\w+/segments/(\d+)/)"')
 MAPPING = re.compile(r'"(/data/imports/[0-9a-f-]+/mapping/)"')
@@ -78,8 +81,9 @@ class Visitor(HttpUser):
         method = "GET" if sent is None else "POST"
         with self.client.request(method, path, name=name, data=sent, catch_response=True, **how) as answer:
             page: str = answer.text or ""
-            if answer.status_code in (409, 422, 423) and BUSY in page:
-                done["refused, busy"] += 1
+            refused = next((word for says, word in REFUSED.items() if says in page), "")
+            if answer.status_code in (409, 422, 423) and refused:
+                done[refused] += 1
                 answer.success()
             elif answer.status_code != 200:
                 unexpected[f"{name}: {answer.status_code or answer.error}"] += 1
