@@ -18,6 +18,7 @@ from django.conf import settings  # noqa: E402
 
 worker_class = "accessaudience.receiving.Worker"
 worker_connections = 250  # each may hold 160 KiB of a request; who waits longest makes room for who comes
+keepalive = 75  # seconds: longer than people look at a page, and than the 60 s after which most proxies close first
 sendfile = False  # which would wait for a slow reader as long as they like
 timeout = 60  # of silence of a whole worker process, not of a request
 graceful_timeout = 30

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator
 from datetime import date
 from typing import Any, NamedTuple
 
-from django.db.models import Case, Exists, F, FilteredRelation, OuterRef, Prefetch, Q, QuerySet, When
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Exists, F, FilteredRelation, OuterRef, Prefetch, Q, QuerySet
+from django.db.models.sql.compiler import SQLCompiler
 from django.utils import timezone
 
 from jobs.models import ENDED
@@ -79,16 +81,22 @@ def deed_of(pk: int) -> Deed | None:
     return next(iter(_deeds(list(_with_the_one_change(for_pages(ChangeSet.objects.filter(pk=pk)))))), None)
 
 
-def is_undone(depth: int = DEPTH) -> Exists:
-    """Whether a change set is undone: by an undo that is not undone itself, and so on.
+class AskedOfEach(Exists):
+    """EXISTS that PostgreSQL asks of each row for itself.
 
-    PostgreSQL would join a chain of conditions of EXISTS alone, in time to the power of their number where it does not
-    know how many rows there are; what stands in CASE it asks of the few rows that are undos.
+    A chain of them it would make one join of all rows with all, as often as the chain is long, where it expects few.
     """
+
+    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, Any]:
+        """The same within CASE, which no join takes in."""
+        sql, parameters = self.as_sql(compiler, connection)
+        return f"CASE WHEN {sql} THEN true ELSE false END", parameters
+
+
+def is_undone(depth: int = DEPTH) -> Exists:
+    """Whether a change set is undone: by an undo that is not undone itself, and so on."""
     undos = ChangeSet.objects.filter(undoes=OuterRef("pk")).order_by()
-    if depth:
-        undos = undos.filter(Case(When(is_undone(depth - 1), then=False), default=True))
-    return Exists(undos)
+    return AskedOfEach(undos.exclude(is_undone(depth - 1)) if depth else undos)
 
 
 def for_pages(sets: ChangeSets) -> Any:
