@@ -5,6 +5,7 @@ same, checked anew: at once where the file is small, else by a worker. Each step
 UPDATE, so that of many tabs and impatient clicks one wins. Must not know: requests, forms.
 """
 
+import time
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -27,6 +28,7 @@ CHECK, RUN = ImportJob.Goal.CHECK, ImportJob.Goal.RUN
 OPEN = (Status.UPLOADED, Status.WAITING, Status.CHECKING, Status.READY, Status.FAILED)
 CHECKED = (Status.WAITING, Status.CHECKING, Status.READY)  # or about to be: its encoding is known
 OURS = timedelta(seconds=10)  # so long workers leave a small file to the request that checks it
+LOOK_AGAIN = 0.1  # seconds, while another request checks what this one would
 NOT_STARTED = Q(status__in=(Status.UPLOADED, Status.READY)) | Q(goal=CHECK)
 
 
@@ -59,6 +61,15 @@ def check_again(job: ImportJob, **changes: Any) -> None:
         job.refresh_from_db()
     elif here:
         run_here(job, CHECK, of=(Status.WAITING,), wait=0)
+        _wait_for_other(job)
+
+
+def _wait_for_other(job: ImportJob) -> None:
+    """Have what another request makes of the same file, if that one was first to check what both have noted."""
+    give_up = time.monotonic() + OURS.total_seconds()
+    job.refresh_from_db()
+    while job.status == Status.CHECKING and time.monotonic() < give_up:
+        time.sleep(LOOK_AGAIN)
         job.refresh_from_db()
 
 

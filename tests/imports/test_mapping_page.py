@@ -99,6 +99,34 @@ def test_preview_shows_ready_rows_or_those_with_errors_page_by_page(
         assert as_marketer.get(url(job), odd).status_code == 200
 
 
+def test_import_that_another_request_checks_just_now_starts_once_that_has(
+    as_marketer: Client, uploaded: Callable[..., ImportJob], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Typing a value and pressing the button sends both at once: whoever comes second finds the check under way."""
+    job = uploaded(b"Segment name\nVIP\n")
+    asked = []
+
+    def other_is_first(job: ImportJob, *args: object, **how: object) -> bool:
+        asked.append(job.pk)
+        ImportJob.objects.filter(pk=job.pk).update(status=Status.CHECKING)
+        return False
+
+    def until_it_is_done(seconds: float) -> None:
+        monkeypatch.undo()
+        ImportJob.objects.filter(pk=job.pk).update(status=Status.WAITING)
+        assert run_here(ImportJob.objects.get(pk=job.pk), ImportJob.Goal.CHECK)
+
+    monkeypatch.setattr(matching, "run_here", other_is_first)
+    monkeypatch.setattr(matching.time, "sleep", until_it_is_done)
+    answer = as_marketer.post(
+        f"/data/imports/{job.pk}/start/", sent(job, link_from="value", link_value="https://a.example")
+    )
+    assert asked == [job.pk]
+    assert answer["Location"] == f"/data/imports/{job.pk}/"
+    job.refresh_from_db()
+    assert (job.status, job.goal) == (Status.WAITING, ImportJob.Goal.RUN)
+
+
 def test_each_channel_has_a_plan_of_its_own(
     as_marketer: Client, marketer: Person, uploaded: Callable[..., ImportJob]
 ) -> None:
