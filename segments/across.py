@@ -5,8 +5,9 @@ which orders they can be listed. How they are found is segments.across_rows. Mus
 
 The rule: segments of several channels with the same `identity_key` (the same segment ID or, without one, the same
 folded name) are one row, whatever they are called. A row is named as in the first of the channels that has it, its
-*leader*. A filter looks at the row as a whole: a search finds any of its segments, a source is that of any, and a row
-is "active" if it is in all its channels, "inactive" if it is not in one of them.
+*leader*. A filter looks at the row as a whole: a search finds any of its segments, and so do a source, being gone from
+Klaviyo, an override and a missing link; a row is "active" if it is in all its channels, "inactive" if it is not in one
+of them.
 
 A row stands where one of its segments stands by (name_key, id): the first one that is looked for, which is the leader
 if nothing is; in the order of a channel's status, the one of that channel. So each row has one place, and is found by
@@ -15,6 +16,7 @@ walking through the segments in the order that an index has.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import NamedTuple
 
@@ -23,6 +25,7 @@ from segments.queries import CSV, KLAVIYO_KINDS, SegmentQuerySet
 from segments.values import words
 
 EVERYWHERE, MIXED, MISSING = "every", "mixed", "missing-"
+GONE, OVERRIDE, NO_LINK = "gone", "override", "no-link"
 
 Place = tuple[str, int]
 
@@ -39,7 +42,23 @@ class Found(NamedTuple):
     id_key: str
     active: bool
     source: str
+    link: str
+    klaviyo_id: str | None
     klaviyo_kind: str
+    synced_name: str | None
+    synced_link: str | None
+    missing_since: datetime | str | None
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether Klaviyo had it, and has it no more."""
+        return self.klaviyo_id is not None and self.missing_since is not None
+
+    @property
+    def is_overridden(self) -> bool:
+        """Whether a person changed its name or link from what Klaviyo said."""
+        is_synced = self.klaviyo_id is not None and self.synced_name is not None
+        return is_synced and (self.name, self.link) != (self.synced_name, self.synced_link)
 
     @property
     def has_label(self) -> bool:
@@ -96,21 +115,31 @@ class Row:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is looked for. `show`: EVERYWHERE, MIXED (active in one, inactive in another), or MISSING and a slug."""
+    """What is looked for.
+
+    `status`: "active", "inactive" or GONE. `show`: EVERYWHERE, MIXED (active in one, inactive in another), or MISSING
+    and a slug. `only`: OVERRIDE or NO_LINK.
+    """
 
     q: str = ""
     status: str = ""
     source: str = ""
     show: str = ""
+    only: str = ""
 
     def matches(self, row: Row) -> bool:
         """Whether `row` is wanted, wherever it is and is not."""
         active = [found.active for found in row.segments]
         return (
             (not self.words or any(map(self._has_words, row.segments)))
-            and (not self.status or all(active) == (self.status == "active"))
+            and (self.status not in ("active", "inactive") or all(active) == (self.status == "active"))
+            and (self.status != GONE or any(found.is_gone for found in row.segments))
             and (not self.source or any(map(self._has_source, row.segments)))
+            and (not self.only or any(map(self._is_only, row.segments)))
         )
+
+    def _is_only(self, found: Found) -> bool:
+        return found.is_overridden if self.only == OVERRIDE else not found.link
 
     def _has_words(self, found: Found) -> bool:
         return all(word in found.name_key or word in found.id_key for word in self.words)
@@ -122,11 +151,15 @@ class Wanted:
 
     @property
     def leads_by(self) -> str:
-        """What a row is found by: "q", "source" or "inactive", which few segments may be; "" if any of them will do."""
+        """What a row is found by, "q" or a filter, which few segments may be; "" if any of them will do."""
         if self.words:
             return "q"
         if self.source and self.source != CSV:  # of which there is an index
             return "source"
+        if self.status == GONE:
+            return GONE
+        if self.only:
+            return self.only
         return "inactive" if self.status == "inactive" or self.show == MIXED else ""
 
     def leading(self, segments: SegmentQuerySet) -> SegmentQuerySet:
@@ -136,6 +169,12 @@ class Wanted:
                 return segments.search(self.q)
             case "source":
                 return segments.of_any_source(self.source)
+            case "gone":
+                return segments.gone()
+            case "override":
+                return segments.overridden()
+            case "no-link":
+                return segments.filter(link="")
             case "inactive":
                 return segments.filter(active=False)
         return segments
@@ -150,6 +189,10 @@ class Wanted:
                 return self._has_words(found)
             case "source":
                 return self._has_source(found)
+            case "gone":
+                return found.is_gone
+            case "override" | "no-link":
+                return self._is_only(found)
             case "inactive":
                 return not found.active
         return True

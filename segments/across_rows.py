@@ -10,6 +10,7 @@ reads a channel whole, but for a search without an index.
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from typing import Any
 
 from django.db import connection
 from django.db.models import Count
@@ -138,9 +139,9 @@ class Rows:
     def _count(self) -> int | None:
         """How many rows have a segment that is looked for, by one filter at most; None if that cannot be told soon."""
         wanted = self.wanted
-        if wanted.status == "active" or sum(map(bool, (wanted.words, wanted.status, wanted.source))) > 1:
+        if wanted.status == "active" or sum(map(bool, (wanted.words, wanted.status, wanted.source, wanted.only))) > 1:
             return None
-        narrows = wanted.words or wanted.status or wanted.source
+        narrows = wanted.words or wanted.status or wanted.source or wanted.only
         if self.known.too_many or (not narrows and max(each.segment_count for each in self.channels) > COUNT_CAP):
             return COUNT_CAP + 1
         segments = wanted.leading(self._every).of_any_source(wanted.source)
@@ -200,15 +201,13 @@ def _is_beyond(place: Place, other: Place, falling: bool) -> bool:
     return place < other if falling else place > other
 
 
-def _rows(
-    records: Iterable[tuple[int, int, int, bytes, str, str, str, str, bool, str, str]], channels: Sequence[Channel]
-) -> tuple[list[Found], list[Row]]:
+def _rows(records: Iterable[Sequence[Any]], channels: Sequence[Channel]) -> tuple[list[Found], list[Row]]:
     order = {channel.pk: number for number, channel in enumerate(channels)}
     origins: list[Found] = []
     seen: set[int] = set()
     together: dict[bytes, list[Found]] = {}
-    for origin, pk, channel, key, name, name_key, segment_id, id_key, active, source, kind in records:
-        found = Found(pk, channel, bytes(key), name, name_key, segment_id, id_key, bool(active), source, kind)
+    for origin, pk, channel, key, name, name_key, segment_id, id_key, active, *more in records:
+        found = Found(pk, channel, bytes(key), name, name_key, segment_id, id_key, bool(active), *more)
         if origin == pk:
             origins.append(found)
         if pk not in seen:

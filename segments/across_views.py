@@ -16,7 +16,7 @@ from accessaudience.htmx import render_fragment
 from accessaudience.roles import VIEWER, role_required
 from channels.models import Channel
 from people.audit import Kind, record
-from segments.across import Wanted, shows, sorts
+from segments.across import GONE, Wanted, shows, sorts
 from segments.across_pages import csv_rows, page_of
 from segments.export import csv_of, formula_safe
 from segments.forms import ANY, FilterForm, Heading
@@ -29,10 +29,14 @@ class AcrossForm(FilterForm):
 
     status = forms.ChoiceField(
         required=False,
-        choices=[(ANY, "All statuses"), ("active", "Active in all its channels"), ("inactive", "Inactive somewhere")],
+        choices=[
+            (ANY, "All statuses"),
+            ("active", "Active in all its channels"),
+            ("inactive", "Inactive somewhere"),
+            (GONE, "Gone from Klaviyo"),
+        ],
     )
     show = forms.CharField(required=False)
-    only = None  # type: ignore[assignment]  # no field here: Django's way to leave out what a form inherits
     sort = forms.CharField(required=False)  # type: ignore[assignment]  # a choice there; here the channels name them
 
     def __init__(self, data: Any, channels: Sequence[Channel]) -> None:
@@ -74,7 +78,7 @@ class AcrossForm(FilterForm):
     @property
     def wanted(self) -> Wanted:
         """What is looked for."""
-        return Wanted(*(self.get(name) for name in ("q", "status", "source", "show")))
+        return Wanted(*(self.get(name) for name in ("q", "status", "source", "show", "only")))
 
 
 @require_safe

@@ -48,7 +48,7 @@ def test_a_segment_is_added_switched_off_and_that_undone_in_place(page: Page, vi
     expect(page.get_by_role("link", name="Active in one, inactive in another")).to_contain_text("1")
     assert not Segment.objects.get(channel=Channel.objects.get(slug="sms")).active
     toast(page, "“VIP” is now inactive").get_by_role("button", name="Undo").click()
-    expect(page).to_have_url(f"{page.url.partition('/segments')[0]}{URL}?q=vip&status=&source=&sort=name&show=")
+    expect(page).to_have_url(f"{page.url.partition('/segments')[0]}{URL}?q=vip&status=&source=&only=&sort=name&show=")
     expect(cell(page, "VIP", "SMS").get_by_role("switch")).to_be_checked()
 
 

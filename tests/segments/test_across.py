@@ -8,6 +8,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from channels.models import Channel
 from people.models import AccessEvent
@@ -70,9 +71,16 @@ def fill(seed: int, tries: int) -> None:
         used.add(identity)
         source = chance.choice([Source.MANUAL, Source.CSV, Source.KLAVIYO])
         known = {"klaviyo_id": f"{seed}-{number}", "klaviyo_kind": chance.choice(["list", "segment"])}
+        link = chance.choice(["", "https://a.example/"])
+        said = {
+            "synced_name": chance.choice([name, "other"]),
+            "synced_link": chance.choice([link, "https://b.example/"]),
+        }
+        known |= said | {"missing_since": chance.choice([None, None, timezone.now()])}
         told = known if segment_id and chance.random() < 0.5 else {}
         active = chance.random() < 0.7
-        SegmentFactory(channel=channel, name=name, segment_id=segment_id, source=source, active=active, **told)
+        told |= {"channel": channel, "name": name, "segment_id": segment_id, "source": source}
+        SegmentFactory(active=active, link=link, **told)
 
 
 def oracle(wanted: Wanted, sort: str = "name") -> list[list[int]]:
@@ -96,6 +104,10 @@ def place(row: list[Any], wanted: Wanted, sort: str) -> tuple[int, tuple[str, in
         looked_for = [s for s in row if has_words(s, wanted.q)]
     elif wanted.source not in ("", "csv"):
         looked_for = [s for s in row if is_of(s, wanted.source)]
+    elif wanted.status == "gone":
+        looked_for = [s for s in row if s.is_gone]
+    elif wanted.only:
+        looked_for = [s for s in row if is_only(s, wanted.only)]
     elif wanted.status == "inactive" or wanted.show == MIXED:
         looked_for = [s for s in row if not s.active]
     else:
@@ -112,6 +124,10 @@ def has_words(segment: Any, q: str) -> bool:
     return all(word in fold(segment.name) or word in fold(segment.segment_id) for word in fold(q).split())
 
 
+def is_only(segment: Any, only: str) -> bool:
+    return bool(segment.overridden) if only == "override" else not segment.link
+
+
 def is_of(segment: Any, source: str) -> bool:
     return source in (segment.source, f"klaviyo-{segment.klaviyo_kind}")
 
@@ -121,7 +137,13 @@ def right(row: list[Any], wanted: Wanted, channels: list[Channel]) -> bool:
     return all(
         (
             any(has_words(s, wanted.q) for s in row),
-            {"": True, "active": states == {True}, "inactive": False in states}[wanted.status],
+            {
+                "": True,
+                "active": states == {True},
+                "inactive": False in states,
+                "gone": any(s.is_gone for s in row),
+            }[wanted.status],
+            not wanted.only or any(is_only(s, wanted.only) for s in row),
             not wanted.source or any(is_of(s, wanted.source) for s in row),
             wanted.show != EVERYWHERE or len(slugs) == len(channels),
             wanted.show != MIXED or len(states) == 2,
@@ -139,6 +161,11 @@ SEARCHES = [
     Wanted(q="%"),
     Wanted(status="active"),
     Wanted(status="inactive"),
+    Wanted(status="gone"),
+    Wanted(only="override"),
+    Wanted(only="no-link"),
+    Wanted(q="vip", status="gone", only="no-link"),
+    Wanted(status="inactive", only="override", show="missing-sms"),
     Wanted(source="csv"),
     Wanted(source="klaviyo-list"),
     Wanted(show="every"),
