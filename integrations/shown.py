@@ -170,7 +170,12 @@ def question(job: SyncJob) -> dict[str, Any] | None:
     if job.status != Status.NEEDS_ANSWER:
         return None
     percent = round(100 * job.missing / job.known) if job.known else 0
-    return {"percent": percent, "found": job.known - job.missing, "before": job.account.in_words}
+    return {
+        "percent": percent,
+        "found": job.known - job.missing,
+        "before": job.account.in_words,
+        "other_key": not job.answered_as.endswith(f"({job.account.account_id})"),
+    }
 
 
 class Override(NamedTuple):

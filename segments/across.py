@@ -21,17 +21,17 @@ from functools import cached_property
 from typing import NamedTuple
 
 from channels.models import Channel
-from segments.queries import CSV, KLAVIYO_KINDS, SegmentQuerySet
+from segments.marks import Marks
+from segments.queries import CSV, GONE, KLAVIYO_KINDS, OVERRIDE, SegmentQuerySet
 from segments.values import words
 
 EVERYWHERE, MIXED, MISSING = "every", "mixed", "missing-"
-GONE, OVERRIDE, NO_LINK = "gone", "override", "no-link"
 
 Place = tuple[str, int]
 
 
-class Found(NamedTuple):
-    """A segment as a row shows it."""
+class Columns(NamedTuple):
+    """What is read of a segment."""
 
     pk: int
     channel_id: int
@@ -49,21 +49,11 @@ class Found(NamedTuple):
     synced_link: str | None
     missing_since: datetime | str | None
 
-    @property
-    def is_gone(self) -> bool:
-        """Whether Klaviyo had it, and has it no more."""
-        return self.klaviyo_id is not None and self.missing_since is not None
 
-    @property
-    def is_overridden(self) -> bool:
-        """Whether a person changed its name or link from what Klaviyo said."""
-        is_synced = self.klaviyo_id is not None and self.synced_name is not None
-        return is_synced and (self.name, self.link) != (self.synced_name, self.synced_link)
+class Found(Marks, Columns):
+    """A segment as a row shows it."""
 
-    @property
-    def has_label(self) -> bool:
-        """Whether `segment_id` is only a label."""
-        return bool(self.segment_id) and self.identity_key[:1] == b"n"
+    __slots__ = ()
 
     @property
     def place(self) -> Place:
@@ -139,7 +129,7 @@ class Wanted:
         )
 
     def _is_only(self, found: Found) -> bool:
-        return found.is_overridden if self.only == OVERRIDE else not found.link
+        return bool(found.overridden) if self.only == OVERRIDE else not found.link
 
     def _has_words(self, found: Found) -> bool:
         return all(word in found.name_key or word in found.id_key for word in self.words)
@@ -171,10 +161,8 @@ class Wanted:
                 return segments.of_any_source(self.source)
             case "gone":
                 return segments.gone()
-            case "override":
-                return segments.overridden()
-            case "no-link":
-                return segments.filter(link="")
+            case "override" | "no-link":
+                return segments.with_detail(self.only)
             case "inactive":
                 return segments.filter(active=False)
         return segments

@@ -16,13 +16,12 @@ from channels.models import Channel
 from segments import values
 from segments.models import Segment, Source
 from segments.pages import SIZES, SORTS
-from segments.queries import SegmentQuerySet
+from segments.queries import GONE, NO_LINK, OVERRIDE, SegmentQuerySet
 from segments.search import Search
 from segments.values import SegmentValues
 
 ANY = ""
 STATUSES = {"active": True, "inactive": False}
-GONE = "gone"
 NARROWING = ("q", "status", "source", "only")  # the fields of FilterForm that say which segments
 
 
@@ -192,7 +191,7 @@ class FilterForm(forms.Form):
     )
     only = forms.ChoiceField(
         required=False,
-        choices=[(ANY, "All details"), ("override", "With manual override"), ("no-link", "Without link")],
+        choices=[(ANY, "All details"), (OVERRIDE, "With manual override"), (NO_LINK, "Without link")],
     )
     sort = forms.ChoiceField(required=False, choices=[(name, name) for name in SORTS])
     rows = forms.TypedChoiceField(required=False, coerce=int, choices=[(size, str(size)) for size in SIZES])
@@ -256,11 +255,7 @@ class FilterForm(forms.Form):
         segments: SegmentQuerySet = channel.segments.with_status(STATUSES.get(self.get("status")))
         if self.get("status") == GONE:
             segments = segments.gone()
-        segments = segments.of_any_source(self.get("source"))
-        if self.get("only") == "override":
-            segments = segments.overridden()
-        elif self.get("only") == "no-link":
-            segments = segments.filter(link="")
+        segments = segments.of_any_source(self.get("source")).with_detail(self.get("only"))
         return Search(segments, [channel], self.get("q"))
 
 

@@ -15,6 +15,7 @@ from django.urls import reverse
 
 from channels.models import Channel
 from jobs.models import ENDED, Job, Page, Said, Status
+from segments.marks import Marks
 from segments.queries import SegmentQuerySet
 from segments.values import fold
 
@@ -113,7 +114,7 @@ class Source(models.TextChoices):
     KLAVIYO = "klaviyo", "Klaviyo"
 
 
-class Segment(models.Model):
+class Segment(Marks, models.Model):
     """A segment of one channel.
 
     `segment_id` is its ID in the sending platform, or a label: which one, `identity_key` says.
@@ -193,24 +194,6 @@ class Segment(models.Model):
     def get_absolute_url(self) -> str:
         """The detail page."""
         return reverse("segments:detail", args=[self.channel.slug, self.pk])
-
-    @property
-    def has_label(self) -> bool:
-        """Whether `segment_id` is a label: shown, but the name is what identifies the segment."""
-        return bool(self.segment_id) and bytes(self.identity_key[:1]) == b"n"
-
-    @property
-    def is_gone(self) -> bool:
-        """Whether Klaviyo had it, and has it no more."""
-        return self.klaviyo_id is not None and self.missing_since is not None
-
-    @property
-    def overridden(self) -> list[str]:
-        """Which of its fields a person changed from what Klaviyo said: `name`, `link`."""
-        if self.klaviyo_id is None:
-            return []
-        said = {"name": self.synced_name, "link": self.synced_link}
-        return [field for field, value in said.items() if value is not None and value != getattr(self, field)]
 
 
 class Change(models.Model):

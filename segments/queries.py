@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 KLAVIYO_KINDS = {"klaviyo-list": "list", "klaviyo-segment": "segment"}
 CSV = "csv"
+GONE, OVERRIDE, NO_LINK = "gone", "override", "no-link"  # of a status, and of details
 COUNT_CAP = 10_000  # counting further would read a big channel whole; the page says "10,000+"
 
 
@@ -77,6 +78,12 @@ class SegmentQuerySet(models.QuerySet["Segment"]):
         """Whose name or link a person changed from what Klaviyo said; a sync leaves that alone."""
         differs = ~Q(name=F("synced_name")) | ~Q(link=F("synced_link"))
         return self.filter(differs, klaviyo_id__isnull=False, synced_name__isnull=False)
+
+    def with_detail(self, only: str) -> "SegmentQuerySet":
+        """With an OVERRIDE, or with NO_LINK; all if blank."""
+        if only == OVERRIDE:
+            return self.overridden()
+        return self.filter(link="") if only == NO_LINK else self
 
     def with_source(self, source: str) -> "SegmentQuerySet":
         """Which came in this way; from anywhere if blank."""

@@ -281,3 +281,10 @@ def test_a_command_that_cannot_be_given_would_be_found() -> None:
     with pytest.raises(CommandError):
         command("import_segments").create_parser("manage.py", "import_segments").parse_args(["--no-such-option"])
     assert arguments("segments.csv --set active=true > out.csv  # then") == ["segments.csv", "--set", "active=true"]
+
+
+def test_how_long_a_connection_stays_open_is_as_gunicorn_is_told() -> None:
+    told = re.search(r"^keepalive = (\d+)", (ROOT / "gunicorn.conf.py").read_text("utf-8"), re.MULTILINE)
+    assert told
+    operations = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    assert f"close a connection after {told[1]} s without a request" in operations

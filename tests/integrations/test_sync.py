@@ -301,7 +301,7 @@ def test_more_than_half_missing_asks(sync: Sync, klaviyo: FakeKlaviyo, gone: int
 
 
 def test_another_account_behind_the_key_asks(
-    sync: Sync, klaviyo: FakeKlaviyo, account: KlaviyoAccount, whole_catalogue: Whole
+    sync: Sync, klaviyo: FakeKlaviyo, account: KlaviyoAccount, whole_catalogue: Whole, as_viewer: Client
 ) -> None:
     klaviyo.add_many(2, 2)
     sync()
@@ -310,6 +310,8 @@ def test_another_account_behind_the_key_asks(
     job = sync()
     assert (job.status, job.code) == (Status.NEEDS_ANSWER, "another_account")
     assert job.answered_as == "“Fernhill – Test” (Other1)"
+    page = as_viewer.get(f"/channels/email/segments/sync/{job.pk}/").content.decode()
+    assert "The key belongs to another account." in page
     assert "as “Fernhill – Test” (Other1)" in job.message
     assert f"from “Fernhill Coffee” ({account.account_id})" in job.message
     assert whole_catalogue() == before
@@ -320,7 +322,7 @@ def test_another_account_behind_the_key_asks(
 
 
 def test_a_channel_that_changes_its_account_asks(
-    sync: Sync, klaviyo: FakeKlaviyo, email: Channel, whole_catalogue: Whole
+    sync: Sync, klaviyo: FakeKlaviyo, email: Channel, whole_catalogue: Whole, as_viewer: Client
 ) -> None:
     klaviyo.add_many(2, 2)
     sync()
@@ -333,6 +335,9 @@ def test_a_channel_that_changes_its_account_asks(
     job = sync()
     assert (job.status, job.code) == (Status.NEEDS_ANSWER, "another_account")
     assert "from “Fernhill Coffee” (XyZ123)" in job.message
+    page = as_viewer.get(f"/channels/email/segments/sync/{job.pk}/").content.decode()
+    assert "The channel was given another account." in page
+    assert "The key belongs to another account." not in page
     assert whole_catalogue() == before
 
 

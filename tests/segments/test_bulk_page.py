@@ -67,6 +67,14 @@ def test_all_that_match_are_asked_about_first(as_marketer: Client, segments: lis
     assert list(Segment.objects.filter(active=True).values_list("name", flat=True)) == ["Lapsed"]
 
 
+def test_where_nothing_would_change_there_is_nothing_to_confirm(as_marketer: Client, segments: list[Segment]) -> None:
+    Segment.objects.update(active=False)
+    html = send(as_marketer, "deactivate", [], all="1", q="vip").content.decode()
+    assert "Nothing to deactivate in Email" in html
+    assert "5 are selected; 5 of them are inactive already." in html
+    assert ">Deactivate 0 segments</button>" not in html
+
+
 def test_a_filter_that_is_not_understood_chooses_nothing(as_marketer: Client, segments: list[Segment]) -> None:
     response = send(as_marketer, "delete", [], all="1", source="nowhere", sure="1")
     assert messages(response) == ["Search again, then select them all."]

@@ -110,6 +110,12 @@ def test_words_without_a_trigram_are_found_by_their_pairs_of_letters(email: Chan
         assert len(known(email, text).keys or []) == matching.count()
 
 
+def test_no_time_is_spent_on_compiling_a_query() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW jit")
+        assert cursor.fetchone() == ("off",)
+
+
 def test_where_too_many_match_the_list_is_read_in_its_order(email: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
     add(email, "VIP 1", "VIP 2", "VIP 3", "Lapsed")
     monkeypatch.setattr(search_index, "MOST", 2)

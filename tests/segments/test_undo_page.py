@@ -90,6 +90,16 @@ def test_what_is_not_understood_is_left_out(
     assert as_marketer.get(url(import_of_four), query).status_code == 200
 
 
+def test_of_several_channels_each_name_has_its_own(as_marketer: Client) -> None:
+    channels = [Channel.objects.get(slug=slug) for slug in ("email", "sms")]
+    with changes.stage([(2, SegmentValues("VIP"))]) as staged:
+        done = changes.apply(
+            staged, channels, changes.Rule.UPDATE, kind=ChangeSet.Kind.IMPORT, source=Source.CSV, by=changes.By()
+        )
+    html = as_marketer.get(url(done.change_set)).content.decode()
+    assert [f'data-l="Channel">{channel}<' in html for channel in channels] == [True, True]
+
+
 def test_names_come_in_pages(as_marketer: Client) -> None:
     change_set = imported([f"s {number:03}" for number in range(120)])
     first = as_marketer.get(url(change_set))
