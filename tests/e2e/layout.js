@@ -1,6 +1,8 @@
 // What does not fit on the page as it stands: a sentence for each fault, naming the element. Run by layout.py.
 // What is hidden, or can be scrolled to within the page, is no fault; nor is text that ends in an ellipsis by rule.
-() => {
+// A picture that is still on its way has come, or failed, before anything is measured.
+async () => {
+  await Promise.allSettled([...document.images].map((image) => image.decode()));
   const SLACK = 1.5; // of a pixel's rounding
   const MOST = 8; // faults of one kind: the rest are like them
   const INTERACTIVE = "a[href], button, input:not([type=hidden]), select, textarea, summary";
@@ -191,7 +193,7 @@
 
   function pictureIsMissing() {
     for (const image of elements.filter((element) => element.matches("img"))) {
-      if (image.complete && !image.naturalWidth) fault("missing", `a picture is missing: ${name(image)}`);
+      if (!image.naturalWidth) fault("missing", `a picture is missing: ${name(image)}`);
     }
   }
 
