@@ -1,16 +1,17 @@
-"""Error pages: they need no database, no session and nobody signed in.
+"""Error pages, and errors of the API: they need no database, no session and nobody signed in.
 
-Goes in: a request that could not be answered. Comes out: a page that says what happened, what
+Goes in: a request that could not be answered. Comes out: a page, or JSON for programs, that says what happened, what
 was not changed and what to do. Must not know: any app of the project.
 """
 
 import errno
 import logging
-from collections.abc import Callable, ItemsView
+from collections.abc import Callable, ItemsView, Iterable, Mapping
+from http import HTTPStatus
 from types import FrameType
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.template.loader import render_to_string
 from django.utils.cache import patch_vary_headers
 from django.views.debug import SafeExceptionReporterFilter
@@ -19,9 +20,30 @@ from accessaudience.cookies import theme_of
 
 log = logging.getLogger(__name__)
 
+API = "/api/"  # below it programs ask, and are told in JSON
+IN_WORDS = {
+    403: "You may not do this.",
+    404: "There is nothing at this address. Those that there are stand in /api/v1/openapi.json.",
+    408: "The request came in too slowly, or broke off. Send it again.",
+    413: "More was sent than is read here. The API only reads: ask it by GET.",
+    500: "Something went wrong here, and was noted. Ask again; if that does not help, tell your admin.",
+    503: "The store of files does not answer. Ask again in a while.",
+}
+
+
+def problem(status: int, message: str, fields: Iterable[Mapping[str, str]] = ()) -> HttpResponse:
+    """An error in JSON: a code for programs, words for people, and which parameters were not understood."""
+    code = "invalid" if status == HTTPStatus.UNPROCESSABLE_ENTITY else HTTPStatus(status).name.lower()
+    return JsonResponse({"code": code, "message": message, "fields": list(fields)}, status=status)
+
 
 def error_page(request: HttpRequest, status: int, template: str = "", message: str = "") -> HttpResponse:
-    """Return the page of `status`, in the theme of the visitor's cookie, without any context processor."""
+    """Return the page of `status`, in the theme of the visitor's cookie, without any context processor.
+
+    Below API it is JSON.
+    """
+    if request.path.startswith(API):
+        return problem(status, message or IN_WORDS[status])
     context = {"theme": theme_of(request), "message": message}
     response = HttpResponse(render_to_string(template or f"{status}.html", context), status=status)
     patch_vary_headers(response, ["Cookie"])

@@ -6,15 +6,16 @@ nothing here, and so no other site can have a browser ask. docs/api.md says how 
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable
 from datetime import datetime
+from functools import wraps
 from hashlib import sha256
 from threading import Lock
 from typing import Annotated, Any, Literal
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed
 from django.utils.cache import get_conditional_response, patch_vary_headers
 from django.views.decorators.http import require_safe
 from ninja import NinjaAPI, Path, Query, Schema, Status
@@ -23,6 +24,7 @@ from ninja.security import HttpBearer
 from ninja.throttling import BaseThrottle
 from pydantic import Field
 
+from accessaudience.errors import problem
 from accessaudience.roles import VIEWER, has_role
 from channels.models import Channel
 from people.models import ApiToken
@@ -31,11 +33,13 @@ from segments.pages import Cursor, page_of
 from segments.search import Search
 from segments.values import NAME_MAX
 
+View = Callable[..., HttpResponseBase]
+
 PAGE = 100
 SORT = "name"
 FORM = 1  # of the answer: another one, another ETag
 MINUTE = 60
-CODES = {401: "unauthorized", 403: "forbidden", 404: "not_found", 422: "invalid", 429: "too_many_requests"}
+REFUSALS = (401, 403, 404, 422, 429)
 
 
 class Token(HttpBearer):
@@ -141,6 +145,7 @@ api = NinjaAPI(
 )
 
 Slug = Annotated[str, Path(max_length=50, pattern="^[a-z0-9-]+$", description="The channel, as in its address.")]
+ANSWERS: dict[int, type[Schema] | None] = {200: SegmentsOut, 304: None, **dict.fromkeys(REFUSALS, ProblemOut)}
 ANSWER_HEADERS: dict[str, Any] = {
     "responses": {
         200: {"headers": {"ETag": {"schema": {"type": "string"}}}},
@@ -150,12 +155,13 @@ ANSWER_HEADERS: dict[str, Any] = {
 }
 
 
+@api.get("/channels/{slug}/segments/", url_name="segments_slash", response=ANSWERS, include_in_schema=False)
 @api.get(
-    "/channels/{slug}/segments/",
+    "/channels/{slug}/segments",
     url_name="segments",
     operation_id="list_segments",
     summary="List the segments of a channel",
-    response={200: SegmentsOut, 304: None, **dict.fromkeys(CODES, ProblemOut)},
+    response=ANSWERS,
     openapi_extra=ANSWER_HEADERS,
 )
 def segments(request: HttpRequest, response: HttpResponse, slug: Slug, asked: Query[Asked]) -> Any:
@@ -194,16 +200,10 @@ def _kept_by_its_reader_alone(response: HttpResponseBase, etag: str) -> HttpResp
     return response
 
 
-def problem(request: HttpRequest, status: int, message: str, fields: Sequence[dict[str, str]] = ()) -> HttpResponse:
-    """An error in words."""
-    told = {"code": CODES.get(status, "error"), "message": message, "fields": list(fields)}
-    return api.create_response(request, told, status=status)
-
-
 @api.exception_handler(AuthenticationError)
 def unauthorized(request: HttpRequest, error: AuthenticationError) -> HttpResponse:
     """Who shows no token, or one that is not known."""
-    answer = problem(request, 401, "Send a token that is not revoked: Authorization: Bearer aa_read_…")
+    answer = problem(401, "Send a token that is not revoked: Authorization: Bearer aa_read_…")
     answer["WWW-Authenticate"] = "Bearer"
     return answer
 
@@ -212,7 +212,7 @@ def unauthorized(request: HttpRequest, error: AuthenticationError) -> HttpRespon
 def refused(request: HttpRequest, error: HttpError) -> HttpResponse:
     """Whatever else is refused."""
     too_many = "Too many requests. Wait as long as Retry-After says, then go on."
-    return problem(request, error.status_code, too_many if error.status_code == 429 else error.message)
+    return problem(error.status_code, too_many if error.status_code == 429 else error.message)
 
 
 @api.exception_handler(ValidationError)
@@ -220,10 +220,25 @@ def invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
     """Parameters that are not what the document says."""
     fields = [{"field": str(each["loc"][-1]), "message": each["msg"]} for each in error.errors]
     names = ", ".join(field["field"] for field in fields)
-    return problem(request, 422, f"Not understood: {names}.", fields)
+    return problem(422, f"Not understood: {names}.", fields)
+
+
+def only_reads(view: View) -> View:
+    """Let `view` say in words that it is not asked by another method than GET."""
+
+    @wraps(view)
+    def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        response = view(request, *args, **kwargs)
+        if not isinstance(response, HttpResponseNotAllowed):
+            return response
+        refusal = problem(response.status_code, "The API only reads. Ask it by GET.")
+        refusal["Allow"] = response["Allow"]
+        return refusal
+
+    return answer
 
 
 urls = api.urls
-for pattern in urls[0]:  # a token is what lets in, not a session
+for pattern in urls[0]:
     if pattern.callback:
-        login_not_required(pattern.callback)
+        pattern.callback = login_not_required(only_reads(pattern.callback))  # a token lets in, not a session

@@ -20,6 +20,7 @@ from pytest_django import DjangoDbBlocker
 from accessaudience.bucketurl import bucket_options
 from accessaudience.roles import ADMIN, MARKETER, VIEWER
 from people.models import Person
+from segments.api import limit
 from tests.migrated import Migrated
 
 if TYPE_CHECKING:
@@ -40,6 +41,11 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     fixtures = set(getattr(item, "fixturenames", []))
     if not (marker or item.get_closest_marker("fault") or fixtures & {"db", "live_server", "transactional_db"}):
         item.add_marker("once")
+
+
+@pytest.fixture(autouse=True)
+def _no_request_of_the_api_counted() -> None:
+    limit.counts.clear()
 
 
 @pytest.fixture(scope="session")

@@ -150,6 +150,7 @@ EXPECTED = {
     "jobs:notices": reads(VIEWER),
     "jobs:read": posts(VIEWER, sent=302),
     "api:segments": Entry(EVERYBODY, {"GET": 401}, ("slug",)),  # a session does not let in, a token does
+    "api:segments_slash": Entry(EVERYBODY, {"GET": 401}, ("slug",)),
     "api:openapi-json": reads(EVERYBODY),
     "api:api-root": Entry(EVERYBODY, dict.fromkeys(METHODS, 404)),
     "health_live": reads(EVERYBODY),

@@ -8,7 +8,7 @@ from tests.e2e.test_axe import reported
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-LIST = "/api/v1/channels/email/segments/"
+LIST = "/api/v1/channels/email/segments"
 
 
 def test_a_token_is_made_copied_used_and_revoked(page: Page) -> None:

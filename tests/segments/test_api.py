@@ -25,13 +25,8 @@ from tests.factories import SegmentFactory
 
 pytestmark = pytest.mark.django_db
 
-URL = "/api/v1/channels/email/segments/"
+URL = "/api/v1/channels/email/segments"
 DOCUMENT = "/api/v1/openapi.json"
-
-
-@pytest.fixture(autouse=True)
-def _nothing_counted() -> None:
-    own.limit.counts.clear()
 
 
 @pytest.fixture
@@ -92,8 +87,32 @@ def test_the_token_of_somebody_without_a_role_says_so(api: Client, viewer: Perso
 
 
 @pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
-def test_it_only_reads(api: Client, method: str) -> None:
-    assert getattr(api, method)(URL).status_code == 405
+@pytest.mark.parametrize("path", [URL, DOCUMENT])
+def test_it_only_reads(api: Client, method: str, path: str) -> None:
+    answer = getattr(api, method)(path)
+    assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
+    assert "GET" in answer["Allow"]
+
+
+@pytest.mark.parametrize("path", ["/api/", "/api/v1/", "/api/v1/channels/", "/api/v2/channels/email/segments"])
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_an_address_that_is_none_is_told_in_json(api: Client, client: Client, method: str, path: str) -> None:
+    for each in (api, client):
+        answer = getattr(each, method)(path)
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+def test_what_went_wrong_here_is_told_in_json(api: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own, "page_of", lambda *_: 1 / 0)
+    api.raise_request_exception = False
+    answer = api.get(URL)
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal_server_error")
+    assert "division" not in answer.content.decode()
+
+
+def test_a_slash_at_the_end_is_the_same_address(api: Client) -> None:
+    SegmentFactory(name="VIP")
+    assert names(api.get(f"{URL}/")) == ["VIP"] == names(api.get(URL))
 
 
 def test_who_asks_too_often_is_told_when_to_go_on_whatever_their_tokens(
@@ -165,7 +184,7 @@ def test_what_is_not_understood_is_named(api: Client, query: dict[str, str], fie
 
 
 def test_a_channel_that_is_not_there_is_named(api: Client) -> None:
-    answer = api.get("/api/v1/channels/fax/segments/")
+    answer = api.get("/api/v1/channels/fax/segments")
     assert (answer.status_code, answer.json()["message"]) == (404, "There is no channel “fax”.")
 
 
@@ -234,7 +253,7 @@ def test_an_etag_is_no_token(api: Client, client: Client) -> None:
 
 def test_the_document_is_for_everybody_and_names_no_other_address(client: Client) -> None:
     told = client.get(DOCUMENT).json()
-    assert list(told["paths"]) == ["/api/v1/channels/{slug}/segments/"]
+    assert list(told["paths"]) == ["/api/v1/channels/{slug}/segments"]
     assert told["openapi"].startswith("3.1")
     assert "http" not in json.dumps(told).replace('"http"', "")
 
