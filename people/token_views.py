@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_http_methods, require_POST
 
 from people.account_views import account_context
 from people.audit import Kind, record
@@ -61,10 +61,13 @@ def _made(request: HttpRequest, name: str) -> tuple[ApiToken, str]:
     return made
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
 def revoke(request: HttpRequest, pk: int) -> HttpResponse:
-    """End one of one's own tokens, at once."""
+    """Ask, then end one of one's own tokens, at once."""
     token = get_object_or_404(ApiToken, pk=pk, person=request.user.pk)
+    if request.method != "POST":
+        return render(request, "people/apitoken_confirm_revoke.html", {"token": token})
     token.delete()
     record(Kind.KEY, request, f"Revoked the API token {token}")
     messages.success(request, f"The token “{token.name}” is revoked.")

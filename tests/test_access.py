@@ -144,7 +144,7 @@ EXPECTED = {
     "people:end_session": posts(ANY_ROLE, "session_of_nobody", sent=404),
     "people:end_other_sessions": posts(ANY_ROLE, sent=302),
     "people:make_token": posts(ANY_ROLE, sent=200, name="Campaign builder"),
-    "people:revoke_token": posts(ANY_ROLE, "session_of_nobody", sent=404),
+    "people:revoke_token": form(ANY_ROLE, "session_of_nobody", shown=404, sent=404),
     "people:time_zone": posts(ANY_ROLE, sent=302, time_zone="Europe/Berlin"),
     "people:theme": posts(ANY_ROLE, sent=302, theme="dark"),
     "jobs:notices": reads(VIEWER),

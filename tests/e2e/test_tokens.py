@@ -24,7 +24,8 @@ def test_a_token_is_made_copied_used_and_revoked(page: Page) -> None:
     assert program.get(LIST).status_code == 200
     page.goto("/accounts/")
     expect(page.get_by_text("Copy this token now.")).to_be_hidden()
-    page.get_by_role("button", name="Revoke Campaign builder").click()
+    page.get_by_role("link", name="Revoke Campaign builder").click()
+    page.get_by_role("button", name="Revoke").click()
     expect(page.locator("#toasts")).to_contain_text("The token “Campaign builder” is revoked.")
     assert program.get(LIST).status_code == 401
 

@@ -357,6 +357,11 @@ def of_colleague(name: str) -> Callable[[Workspace], list[str]]:
     return lambda w: [reverse(name, args=[w.colleague.pk])] if w.colleague else []
 
 
+def of_tokens(name: str) -> Callable[[Workspace], list[str]]:
+    """The page `name` of each token that one has."""
+    return lambda w: [reverse(name, args=[token.pk]) for token in ApiToken.objects.filter(person=w.person.pk)]
+
+
 def at(*paths: str) -> Callable[[Workspace], list[str]]:
     """Always these paths."""
     return lambda w: list(paths)
@@ -370,6 +375,7 @@ PAGES: dict[str, Callable[[Workspace], list[str]]] = {
     "people:deactivate": of_colleague("people:deactivate"),
     "people:turn_off_two_factor": of_colleague("people:turn_off_two_factor"),
     "people:account": at("/accounts/"),
+    "people:revoke_token": of_tokens("people:revoke_token"),
     "account_change_password": at("/accounts/password/"),
     "account_reauthenticate": at("/accounts/confirm/"),
     "segments:list": at(
@@ -421,10 +427,10 @@ NO_PAGE = {  # answers no GET, or not with a page
     "people:send_again",
     "people:end_session",
     "people:make_token",  # answers with the page of people:account; looked at in test_tokens.py
-    "people:revoke_token",
     "api:api-root",
     "api:openapi-json",
     "api:segments",
+    "api:segments_slash",
     "people:end_other_sessions",
     "people:theme",
     "people:time_zone",

@@ -41,6 +41,14 @@ def test_making_and_revoking_are_recorded_without_the_text(as_viewer: Client) ->
     assert not any(text in each for each in told)
 
 
+def test_it_is_asked_before_one_is_revoked(as_viewer: Client, viewer: Person) -> None:
+    token, text = ApiToken.objects.make(viewer, "Builder")
+    html = as_viewer.get(f"{MAKE}{token.pk}/revoke/").content.decode()
+    assert "Revoke <bdi>Builder</bdi>?" in html
+    assert "never used" in html
+    assert ApiToken.objects.known(text)
+
+
 def test_sent_again_it_makes_no_second_one(as_viewer: Client) -> None:
     as_viewer.post(MAKE, {"name": "Builder"})
     response = as_viewer.post(MAKE, {"name": "Builder"})
@@ -75,7 +83,8 @@ def test_deactivating_ends_tokens_for_good(as_admin: Client, viewer: Person, doo
 
 def test_a_token_of_somebody_else_is_not_found(as_viewer: Client, person_with: Callable[[str], Person]) -> None:
     token, _ = ApiToken.objects.make(person_with("Marketer"), "Builder")
-    assert as_viewer.post(f"{MAKE}{token.pk}/revoke/").status_code == 404
+    for ask in (as_viewer.get, as_viewer.post):
+        assert ask(f"{MAKE}{token.pk}/revoke/").status_code == 404
     assert ApiToken.objects.filter(pk=token.pk).exists()
 
 
