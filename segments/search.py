@@ -19,6 +19,7 @@ from segments import search_index
 from segments.models import Segment
 from segments.pages import BY_NAME, Run
 from segments.queries import SegmentQuerySet
+from segments.search_common import first_of
 from segments.search_index import FIRST, LAST
 from segments.values import words
 
@@ -41,8 +42,11 @@ class Search:
         rows = run.after(self.rows.for_list(), place, backwards)
         if not self.known.too_many or run.key != BY_NAME:
             return list(rows[:count])
-        near = list(rows.filter(self._is_near(run, place, backwards))[:count])
-        return near if len(near) == count else self._by_index(rows, place, run.descending != backwards, count)
+        descending = run.descending != backwards
+        behind = (place[0], place[1]) if place else LAST if descending else FIRST
+        known = search_index.query_of_known(self.channels, self.words, behind, descending, AHEAD)
+        near = rows.filter(self._is_near(run, place, backwards))
+        return first_of(rows, near, known, self.known.outdated, descending, count)
 
     def _is_near(self, run: Run, place: list[Any], backwards: bool) -> Q:
         """Whether a segment comes no later than the one that is so far behind `place`, filters or not."""
@@ -51,13 +55,3 @@ class Search:
         far = Run(BY_NAME, descending=run.descending).after(every, place, backwards).values("name_key")
         name = Coalesce(Subquery(far[READ : READ + 1]), Value((FIRST if descending else LAST)[0]))
         return Q(name_key__gte=name) if descending else Q(name_key__lte=name)
-
-    def _by_index(self, rows: SegmentQuerySet, place: list[Any], descending: bool, count: int) -> list[Segment]:
-        """The first `count` of `rows`, which come after `place` and match; all are read if filters leave too few."""
-        behind = (place[0], place[1]) if place else LAST if descending else FIRST
-        keys, last = search_index.next_known(self.channels, self.words, behind, descending, AHEAD)
-        known = rows.filter(pk__in=[*keys, *self.known.outdated])
-        if last is not None:
-            known = known.exclude(Run(BY_NAME).beyond(last, descending))
-        found = list(known[:count])
-        return found if len(found) == count or last is None else list(rows[:count])

@@ -150,16 +150,20 @@ def next_known(
 
     And the place of the last one, up to which it knows them all; None if there are no more of them.
     """
-    has_words, parameters = _has_words(channels, words)
-    beyond, direction = ("<", "DESC") if descending else (">", "ASC")
-    name, segment = place
     with connection.cursor() as cursor:
-        cursor.execute(
-            NEXT_KNOWN.format(name=NAME, has_words=has_words, beyond=beyond, direction=direction),
-            parameters | {"name": name, "segment": segment, "count": count},
-        )
+        cursor.execute(*query_of_known(channels, words, place, descending, count))
         found = cursor.fetchall()
     return [segment for _, segment in found], found[-1] if len(found) == count else None
+
+
+def query_of_known(
+    channels: Iterable[Channel], words: Sequence[str], place: Place, descending: bool, count: int
+) -> tuple[str, dict[str, Any]]:
+    """The query, with its parameters, for the folded names and primary keys of those, as `name` and `segment`."""
+    has_words, parameters = _has_words(channels, words)
+    beyond, direction = ("<", "DESC") if descending else (">", "ASC")
+    query = NEXT_KNOWN.format(name=NAME, has_words=has_words, beyond=beyond, direction=direction)
+    return query, parameters | {"name": place[0], "segment": place[1], "count": count}
 
 
 def _has_words(channels: Iterable[Channel], words: Sequence[str]) -> tuple[str, dict[str, Any]]:

@@ -1,6 +1,7 @@
 """What a search finds, and that pages of it are the same whichever way they are read."""
 
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -111,6 +112,17 @@ def test_pages_of_a_common_word_hold_every_match_once_in_order(common: Channel, 
         for earlier, later in pairwise(found):
             again = page_of(Search(segments, [common], "sale"), sort, later.previous, size)
             assert again.rows == earlier.rows
+
+
+@pytest.mark.parametrize("status", ["", "active", "inactive"])
+def test_a_common_word_takes_no_more_queries_wherever_it_is(
+    common: Channel, as_viewer: Client, status: str, django_assert_max_num_queries: Any
+) -> None:
+    page = {"q": "sale", "status": status}
+    for _ in range(2):
+        with django_assert_max_num_queries(7):
+            response = as_viewer.get("/channels/email/segments/", page)
+        page["cursor"] = response.context["page"].next
 
 
 def test_a_common_word_is_counted_as_very_many_without_counting(common: Channel, as_viewer: Client) -> None:
