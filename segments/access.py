@@ -5,6 +5,7 @@ Must not know: requests, templates; how events come about is people.audit's.
 """
 
 from collections.abc import Iterator
+from datetime import tzinfo
 from typing import Any, NamedTuple
 
 from django import forms
@@ -92,13 +93,16 @@ def page_of(asked: AccessForm) -> Page:
     return Page(rows, found[PAGE - 1].pk if len(found) > PAGE else 0)
 
 
-def csv_pieces(events: QuerySet[AccessEvent]) -> Iterator[str]:
-    """Those `events` as CSV, however many there are."""
-    return csv_of(HEADER, _csv_rows(events))
+def csv_pieces(events: QuerySet[AccessEvent], zone: tzinfo) -> Iterator[str]:
+    """Those `events` as CSV, however many there are.
+
+    The times are those of `zone`: when the rows are read, the request and its time zone are over.
+    """
+    return csv_of(HEADER, _csv_rows(events, zone))
 
 
-def _csv_rows(events: Any) -> Iterator[list[str]]:
+def _csv_rows(events: Any, zone: tzinfo) -> Iterator[list[str]]:
     for event in events.iterator(chunk_size=_BATCH):
         email = event.person.email if event.person else ""
         texts = (event.person_name, email, event.get_kind_display(), event.about, event.address or "", event.user_agent)
-        yield [timezone.localtime(event.at).isoformat(timespec="seconds"), *map(formula_safe, texts)]
+        yield [timezone.localtime(event.at, zone).isoformat(timespec="seconds"), *map(formula_safe, texts)]

@@ -1,6 +1,7 @@
 """The tab Access of Activity, for Admins: who signed in, who could not, what was done to roles, keys and exports."""
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from accessaudience.htmx import render_fragment
@@ -24,7 +25,7 @@ def export(request: HttpRequest) -> HttpResponseBase:
     """Send the events that match, as CSV; that this was done is one of them."""
     record(Kind.EXPORT, request, "The record of access")
     return StreamingHttpResponse(
-        csv_pieces(AccessForm(request.GET).matching()),
+        csv_pieces(AccessForm(request.GET).matching(), timezone.get_current_timezone()),
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": 'attachment; filename="access.csv"'},
     )

@@ -6,7 +6,7 @@ What one change set did, segment by segment, is segments.activity_names.
 """
 
 from collections.abc import Iterable, Iterator
-from datetime import date
+from datetime import date, tzinfo
 from typing import Any, NamedTuple
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -144,14 +144,17 @@ HEADER = (
 _BATCH = 1_000
 
 
-def csv_pieces(sets: ChangeSets) -> Iterator[str]:
-    """Those `sets` as CSV, newest first, a row for each of their channels; however many there are."""
-    return csv_of(HEADER, _csv_rows(for_pages(sets).order_by("-pk").iterator(chunk_size=_BATCH)))
+def csv_pieces(sets: ChangeSets, zone: tzinfo) -> Iterator[str]:
+    """Those `sets` as CSV, newest first, a row for each of their channels; however many there are.
+
+    The times are those of `zone`: when the rows are read, the request and its time zone are over.
+    """
+    return csv_of(HEADER, _csv_rows(for_pages(sets).order_by("-pk").iterator(chunk_size=_BATCH), zone))
 
 
-def _csv_rows(sets: Iterable[Any]) -> Iterator[list[str]]:
+def _csv_rows(sets: Iterable[Any], zone: tzinfo) -> Iterator[list[str]]:
     for each in sets:
-        at = timezone.localtime(each.at).isoformat(timespec="seconds")
+        at = timezone.localtime(each.at, zone).isoformat(timespec="seconds")
         about = [at, each.user_name, each.get_via_display(), each.get_kind_display(), each.label]
         end = [str(each.undoes_id or ""), "Yes" if each.is_undone else ""]
         for counts in each.channels.all():

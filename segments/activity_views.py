@@ -53,7 +53,7 @@ def export(request: HttpRequest) -> HttpResponseBase:
     """Send the change sets that match the search and filters, as CSV."""
     record(Kind.EXPORT, request, "Activity")
     return StreamingHttpResponse(
-        csv_pieces(ActivityForm(request.GET).matching()),
+        csv_pieces(ActivityForm(request.GET).matching(), timezone.get_current_timezone()),
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": 'attachment; filename="activity.csv"'},
     )

@@ -9,7 +9,7 @@ from pytest_django.asserts import assertContains
 
 from channels.models import Channel
 from people import zones
-from people.models import Person
+from people.models import AccessEvent, Person
 from segments import changes
 from segments.models import ChangeSet, Segment
 from segments.values import SegmentValues
@@ -79,3 +79,11 @@ def test_theme_and_rows_per_page_outlast_the_session(as_marketer: Client, market
     elsewhere = Client()
     elsewhere.force_login(marketer)
     assert elsewhere.get("/channels/email/segments/").context["size"] == 100
+
+
+@pytest.mark.parametrize("path", ["/activity/export/", "/activity/access/export/"])
+def test_an_export_has_the_times_of_the_page(as_admin: Client, admin_person: Person, late: Segment, path: str) -> None:
+    AccessEvent.objects.create(at=LATE, kind=AccessEvent.Kind.SIGN_IN)
+    Person.objects.filter(pk=admin_person.pk).update(time_zone="Europe/Berlin")
+    text = b"".join(as_admin.get(path).streaming_content).decode()  # type: ignore[attr-defined]
+    assert "2025-02-01T00:30:00+01:00" in text
