@@ -1,8 +1,9 @@
 """What holds for every page: security headers, error pages, icons, words of time."""
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.conf import settings
@@ -226,3 +227,10 @@ NOW = datetime(2026, 11, 23, 14, 30, tzinfo=timezone.get_default_timezone())
 def test_times_are_told_in_words(monkeypatch: pytest.MonkeyPatch, before: timedelta, words: str) -> None:
     monkeypatch.setattr(timezone, "now", lambda: NOW)
     assert in_words(NOW - before) == words
+
+
+@pytest.mark.parametrize("now", [datetime(2026, 3, 29, 1, 10, tzinfo=UTC), datetime(2026, 10, 25, 1, 10, tzinfo=UTC)])
+def test_a_change_of_the_clock_makes_no_time_longer_or_shorter(monkeypatch: pytest.MonkeyPatch, now: datetime) -> None:
+    monkeypatch.setattr(timezone, "now", lambda: now)
+    with timezone.override(ZoneInfo("Europe/Berlin")):
+        assert in_words(now - timedelta(minutes=20)) == "20 min ago"

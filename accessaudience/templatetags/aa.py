@@ -59,7 +59,7 @@ def ago(moment: datetime | None) -> SafeString | str:
 def in_words(moment: datetime) -> str:
     """Return "2 h ago", "Today, 14:07", "Yesterday, 18:02", "12 Nov" or "12 Nov 2025" for `moment`."""
     local, now = timezone.localtime(moment), timezone.localtime()
-    passed = now - local
+    passed = timezone.now() - moment  # local times of one zone are subtracted as its clocks show them
     if timedelta(0) <= passed < timedelta(minutes=1):
         return "just now"
     if timedelta(0) <= passed < timedelta(hours=1):
