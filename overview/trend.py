@@ -7,7 +7,7 @@ thousands beside it would flatten it. Else it is what everybody changed.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from django.db.models import F, QuerySet, Sum
@@ -96,7 +96,7 @@ def _of_everybody(dates: list[date]) -> Trend:
 
 def _days(dates: list[date], rows: QuerySet[Any], moment: str, *counts: str | Combinable) -> list[Day]:
     """Sum the `counts` of `rows` by the day of their `moment`, where the reader is."""
-    since = timezone.now() - timedelta(days=DAYS)
+    since = timezone.make_aware(datetime.combine(dates[0], time.min))
     days = rows.filter(**{f"{moment}__gte": since}).annotate(day=TruncDate(moment)).order_by().values_list("day")
     sums_of = {f"sum_{number}": Sum(count) for number, count in enumerate(counts)}
     sums = {day: numbers for day, *numbers in days.annotate(**sums_of)}

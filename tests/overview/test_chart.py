@@ -101,6 +101,17 @@ def test_a_day_begins_at_midnight_where_the_reader_is(email: Channel) -> None:
 
 
 @pytest.mark.django_db
+def test_the_first_day_is_whole_where_the_clock_was_put_back_in_it(
+    email: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes.add(email, SegmentValues("VIP"), changes.By())
+    ChangeSet.objects.update(at=datetime(2026, 10, 24, 22, 15, tzinfo=UTC))  # 00:15 in Berlin, on the next day
+    monkeypatch.setattr(timezone, "now", lambda: datetime(2026, 11, 7, 22, 30, tzinfo=UTC))
+    with timezone.override(ZoneInfo("Europe/Berlin")):
+        assert now().days[0] == Day(date(2026, 10, 25), (1, 0, 0))
+
+
+@pytest.mark.django_db
 def test_the_page_has_the_numbers_of_the_picture_as_a_table(as_viewer: Client, email: Channel) -> None:
     changes.add(email, SegmentValues("VIP"), changes.By())
     page = " ".join(as_viewer.get("/").content.decode().split())
