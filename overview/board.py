@@ -33,8 +33,8 @@ def channels() -> list[Any]:
     """Return every channel with what the overview asks of it, in one query.
 
     That is when its segments last changed (`changed_at`; None where it has none), its newest sync (`newest_…`), when
-    one was last done (`synced_at`), its schedule (`every_hours`, `connected`), and whether no worker lives though one
-    is needed (`no_worker`, the same for all).
+    one was last done (`synced_at`), its schedule (`every_hours`, `connected`); and, the same for all, the newest change
+    set of any (`newest_change`), and whether no worker lives though one is needed (`no_worker`).
     """
     last = ChangeSetChannel.objects.filter(channel=OuterRef("pk")).order_by("-change_set_id")
     newest = SyncJob.objects.syncs().filter(channel=OuterRef("pk"))
@@ -53,6 +53,7 @@ def channels() -> list[Any]:
             synced_at=of(done, "finished_at"),
             every_hours=F("klaviyo__every_hours"),
             connected=Q(klaviyo__account__encrypted_key__gt=""),
+            newest_change=of(ChangeSet.objects.order_by("-pk"), "pk"),
             no_worker=_no_worker(),
         )
     )

@@ -69,7 +69,7 @@ def trend(channels: Sequence[Any]) -> Trend:
     today = timezone.localdate()
     dates = [today - timedelta(days=back) for back in reversed(range(DAYS))]
     zone = str(timezone.get_current_timezone())
-    version = (today, [(each.pk, each.segment_count, each.changed_at, each.synced_at) for each in channels])
+    version = (today, [(each.pk, each.changed_at, each.newest_change, each.synced_at) for each in channels])
     kept = _kept.get(zone)
     if kept and kept[0] == version:
         return kept[1]

@@ -112,6 +112,13 @@ def test_the_first_day_is_whole_where_the_clock_was_put_back_in_it(
 
 
 @pytest.mark.django_db
+def test_a_channel_that_is_empty_again_is_in_it(email: Channel) -> None:
+    before = now().days[-1].numbers
+    changes.delete(changes.add(email, SegmentValues("VIP"), changes.By()), changes.By())
+    assert now().days[-1].numbers == tuple(map(sum, zip(before, (1, 0, 1), strict=True)))
+
+
+@pytest.mark.django_db
 def test_the_page_has_the_numbers_of_the_picture_as_a_table(as_viewer: Client, email: Channel) -> None:
     changes.add(email, SegmentValues("VIP"), changes.By())
     page = " ".join(as_viewer.get("/").content.decode().split())
