@@ -5,11 +5,12 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
+from django.db.models.functions import RowNumber
 
 from channels.models import Channel
 from imports.fields import SEGMENT_FIELDS
 from jobs.models import Job, JobError, Page, Said, Status
-from segments.activity import is_undone
+from segments.activity import AskedOfEach, is_undone
 from segments.models import ChangeSet
 
 
@@ -45,13 +46,14 @@ class ImportJobQuerySet(models.QuerySet["ImportJob"]):
 
     def _undo(self) -> models.Exists:
         """A change set that is undone, as Activity tells it."""
-        return models.Exists(ChangeSet.objects.filter(is_undone(), pk=models.OuterRef("change_set")))
+        return AskedOfEach(ChangeSet.objects.filter(is_undone(), pk=models.OuterRef("change_set")))
 
     def to_look_at(self, since: datetime) -> "ImportJobQuerySet":
-        """Those that failed or left rows out lately and were not dismissed.
+        """Those that failed or left rows out lately and were neither dismissed nor undone.
 
-        Each with its `errors`, in how many channels together (`counted_in`, 1 where the same rows had them in all), and
-        whether it is `undone`.
+        They come by turns, one that failed and one that left rows out, of each kind the newest first: neither hides the
+        other. Each with its `errors`, and in how many channels together (`counted_in`, 1 where the same rows had them
+        in all).
         """
         targets = ImportChannel.objects.filter(job=models.OuterRef("pk")).order_by().values("job")
         left_out = models.Exists(targets.filter(errors__gt=0))
@@ -62,10 +64,14 @@ class ImportJobQuerySet(models.QuerySet["ImportJob"]):
         )
         errors = models.Case(models.When(of_all, then=models.F("most")), default=models.F("all"))
         counted_in = models.Case(models.When(of_all, then=1), default=models.F("channels"))
-        return self.filter(ended, finished_at__gte=since, dismissed_at=None).annotate(
-            undone=self._undo(),
-            errors=models.Subquery(counted.values(n=errors)),
-            counted_in=models.Subquery(counted.values(n=counted_in)),
+        return (
+            self.filter(ended, ~self._undo(), finished_at__gte=since, dismissed_at=None)
+            .annotate(
+                place=models.Window(RowNumber(), partition_by="status", order_by="-created_at"),
+                errors=models.Subquery(counted.values(n=errors)),
+                counted_in=models.Subquery(counted.values(n=counted_in)),
+            )
+            .order_by("place")
         )
 
     def with_errors(self) -> "ImportJobQuerySet":

@@ -25,6 +25,7 @@ from segments.models import ChangeSet, ChangeSetChannel
 
 LATELY = 6
 ATTENTION_FOR = timedelta(days=7)
+OF_EACH = 3  # imports that failed, and as many that left rows out
 WAITS_TOO_LONG = timedelta(minutes=1)
 BAR = 1000  # width of the bar of sources, in its own units
 
@@ -153,14 +154,11 @@ def attention(cards: Sequence[Card]) -> Attention:
 
     One query.
     """
-    jobs: Any = (
-        ImportJob.objects.to_look_at(timezone.now() - ATTENTION_FOR)
-        .only("id", "status", "file_name", "message", "finished_at")
-        .order_by("-created_at")[:20]
-    )
-    of = {status: [job for job in jobs if job.status == status and not job.undone] for status in Status}
+    jobs: Any = ImportJob.objects.to_look_at(timezone.now() - ATTENTION_FOR)
+    jobs = jobs.only("id", "status", "file_name", "message", "finished_at")[: 2 * OF_EACH]
+    of = {status: [job for job in jobs if job.status == status][:OF_EACH] for status in Status}
     no_worker = any(card.channel.no_worker for card in cards)
-    return Attention(of[Status.FAILED][:3], of[Status.DONE][:3], stuck_syncs(cards), gone(cards), no_worker)
+    return Attention(of[Status.FAILED], of[Status.DONE], stuck_syncs(cards), gone(cards), no_worker)
 
 
 def stuck_syncs(cards: Iterable[Card]) -> list[SyncJob]:

@@ -94,9 +94,12 @@ class AskedOfEach(Exists):
 
 
 def is_undone(depth: int = DEPTH) -> Exists:
-    """Whether a change set is undone: by an undo that is not undone itself, and so on."""
-    undos = ChangeSet.objects.filter(undoes=OuterRef("pk")).order_by()
-    return AskedOfEach(undos.exclude(is_undone(depth - 1)) if depth else undos)
+    """Whether a change set is undone: by an undo that is not undone itself, and so on.
+
+    The question within comes first in each: SQLite reads no deeper than 100 parts that are not at their end.
+    """
+    still = [~is_undone(depth - 1)] if depth else []
+    return AskedOfEach(ChangeSet.objects.filter(*still, undoes=OuterRef("pk")).order_by())
 
 
 def for_pages(sets: ChangeSets) -> Any:

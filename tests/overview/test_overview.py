@@ -204,6 +204,32 @@ def test_an_import_that_is_undone_needs_no_attention(as_viewer: Client, email: C
     assert "Needs your attention" not in text(as_viewer)
 
 
+@pytest.mark.parametrize("undone", [False, True])
+def test_an_import_that_failed_is_not_hidden_by_newer_ones_with_errors(
+    as_viewer: Client, email: Channel, undone: bool
+) -> None:
+    now = timezone.now()
+    ImportJob.objects.create(file_name="bad.csv", status=Status.FAILED, message="No header.", finished_at=now)
+    for each in range(25):
+        job = ImportJob.objects.create(file_name=f"{each}.csv", status=Status.DONE, finished_at=now)
+        ImportChannel.objects.create(job=job, channel=email, created=3, errors=1)
+        if undone:
+            job.change_set = fill(email, 3, changes.By())
+            job.save()
+            changes.undo(job.change_set, changes.By())
+    page = text(as_viewer)
+    assert "<b>bad.csv</b> was not imported. No header." in page
+    assert page.count("had errors and was not imported.") == (0 if undone else 3)
+
+
+def test_imports_with_errors_are_not_hidden_by_newer_ones_that_failed(as_viewer: Client, left_out: ImportJob) -> None:
+    for each in range(25):
+        ImportJob.objects.create(file_name=f"{each}.csv", status=Status.FAILED, finished_at=timezone.now())
+    page = text(as_viewer)
+    assert "<b>1 row</b> of shop.csv had errors and was not imported." in page
+    assert page.count("</b> was not imported.") == 3
+
+
 def test_what_was_seen_is_dismissed_for_everybody(as_viewer: Client, as_marketer: Client, left_out: ImportJob) -> None:
     path = f"/data/imports/{left_out.pk}/dismiss/"
     assert path not in text(as_viewer)
