@@ -118,10 +118,13 @@ def _of(change: Change) -> list[Difference]:
 
 
 def came_from(segment: Segment) -> str:
-    """Where the segment came from, in words: a line of a file, a sync, a person's hand."""
+    """Where the segment came from, in words: a line of a file, a sync, another channel, a person's hand."""
     made = segment.created_in
     if made.kind == ChangeSet.Kind.IMPORT and segment.created_line:
         return f"{made.label}, line {segment.created_line}"
-    return {ChangeSet.Kind.IMPORT: made.label, ChangeSet.Kind.SYNC: "Klaviyo sync"}.get(
-        ChangeSet.Kind(made.kind), "Added by hand"
-    )
+    words = {
+        ChangeSet.Kind.IMPORT: made.label,
+        ChangeSet.Kind.SYNC: "Klaviyo sync",
+        ChangeSet.Kind.BULK: "Added from another channel",
+    }
+    return words.get(ChangeSet.Kind(made.kind), "Added by hand")

@@ -47,7 +47,18 @@ def test_says_who_added_it(as_viewer: Client, marketer: Person) -> None:
     assert '<b>Added by hand</b> <span class="muted">Marketer Person' in html
 
 
-@pytest.mark.parametrize("kind", ["import", "sync", "add"])
+def test_says_that_it_was_added_from_another_channel(as_viewer: Client, marketer: Person) -> None:
+    sms = Channel.objects.get(slug="sms")
+    changes.add(sms, SegmentValues("VIP"), changes.By(marketer))
+    made = changes.add_to(sms.segments.all(), [Channel.objects.get(slug="email")], changes.By(marketer))
+    assert made
+    html = page(as_viewer, Segment.objects.get(channel__slug="email"))
+    assert f'<b><a class="link" href="/activity/{made.pk}/">Added from another channel</a></b>' in html
+    assert html.count("Added from another channel") == 2  # the last line of its history, too
+    assert "Added by hand" not in html
+
+
+@pytest.mark.parametrize("kind", ["import", "sync", "bulk", "add"])
 def test_says_by_which_door_it_came_where_nobody_is_known(as_viewer: Client, kind: str) -> None:
     made = ChangeSetFactory(kind=kind, label="core.csv", via="command")
     assert '<span class="muted">Command line, <time' in page(as_viewer, SegmentFactory(created_in=made))
