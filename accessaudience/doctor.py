@@ -29,7 +29,7 @@ from integrations.klaviyo.client import KlaviyoError
 from integrations.models import KlaviyoAccount
 from integrations.secrets import Secret, Unreadable
 from jobs.models import BeatSeen
-from jobs.presence import is_missing, last_seen, worker_missing
+from jobs.presence import is_missing, last_seen, worker_command, worker_missing
 from jobs.queue import standings, waiting_since
 from people import mfa
 from segments.models import SearchBacklog
@@ -227,8 +227,7 @@ def of_worker() -> Findings:
         yield Finding("worker", OK, "Seen in the last minute.")
         return
     told = f"Last seen {timesince(seen, depth=1)} ago." if seen else "None has been seen for days."
-    start = "celery --app jobs.celery worker" if settings.TASKS_BACKEND == "celery" else "manage.py worker"
-    yield Finding("worker", WRONG, told, f"Start one: {start} (make run does). Its log says why it ended.")
+    yield Finding("worker", WRONG, told, f"Start one: {worker_command()} (make run does). Its log says why it ended.")
 
 
 def of_beat() -> Findings:

@@ -5,6 +5,7 @@ Goes in: the name of one. Comes out: a row that says when it was last seen. Must
 
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.utils import timezone
 
 from jobs.models import Seen, WorkerSeen
@@ -42,3 +43,10 @@ def is_missing(kind: type[Seen]) -> bool:
 def worker_missing() -> bool:
     """Return whether no worker has been seen for a minute: jobs that wait are then not begun."""
     return is_missing(WorkerSeen)
+
+
+def worker_command(folder: str = "") -> str:
+    """Return what starts a worker, as TASKS_BACKEND has it; with the `folder` of its programs as it is typed."""
+    if settings.TASKS_BACKEND == "celery":
+        return f"{folder}celery --app jobs.celery worker"
+    return f"{folder}python manage.py worker" if folder else "manage.py worker"
