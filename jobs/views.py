@@ -4,16 +4,15 @@ Goes in: requests. Comes out: the page, or the menu of it that htmx asks for whe
 once the page that it leads to was seen: that page calls `seen()`. Must not know: what jobs do.
 """
 
-from contextlib import suppress
 from typing import Any
 
-from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
 from accessaudience.htmx import render_fragment, wants_fragment
 from accessaudience.roles import VIEWER, role_required
+from accessaudience.writelock import if_free
 from jobs.models import Job, Notice
 
 IN_MENU = 6
@@ -44,7 +43,7 @@ def seen(request: HttpRequest, job: Job | None) -> None:
 
 def _read(request: HttpRequest, some: Any) -> None:
     person: Any = request.user
-    with suppress(OperationalError):  # on SQLite an import is being written: it stays unread until the next look
+    with if_free():  # on SQLite an import is being written: it stays unread until the next look
         person.unread = max(0, getattr(person, "unread", 0) - some.read())
 
 

@@ -17,6 +17,7 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from accessaudience.roles import ADMIN, ROLES
+from accessaudience.writelock import if_free
 from jobs.models import Notice
 
 
@@ -215,11 +216,15 @@ class ApiTokenManager(models.Manager["ApiToken"]):
         return self.create(person=person, name=name, shown=shown, fingerprint=fingerprint(text)), text
 
     def known(self, text: str) -> "ApiToken | None":
-        """Return the token whose text this is, if its person may still sign in; and note that it is used."""
+        """Return the token whose text this is, if its person may still sign in; and note that it is used.
+
+        That is left out while SQLite is being written: reading waits for nobody.
+        """
         token = self.select_related("person").filter(fingerprint=fingerprint(text), person__is_active=True).first()
         now = timezone.now()
         if token and (token.used_at is None or now - token.used_at > ApiToken.NOTE_EVERY):
-            self.filter(pk=token.pk).update(used_at=now)
+            with if_free():
+                self.filter(pk=token.pk).update(used_at=now)
         return token
 
 

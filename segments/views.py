@@ -22,6 +22,7 @@ from django.views.decorators.http import require_safe
 
 from accessaudience.htmx import render_fragment, wants_fragment
 from accessaudience.roles import VIEWER, role_required
+from accessaudience.writelock import if_free
 from channels.models import Channel
 from people.audit import Kind, record
 from segments.bulk_forms import ChosenForm
@@ -88,12 +89,16 @@ def elsewhere(channel: Channel, channels: Iterable[Channel] | None, text: str) -
 
 
 def rows_per_page(request: HttpRequest, filters: FilterForm) -> int:
-    """How many rows the user wants: as said now, or the last time, wherever they were signed in."""
+    """How many rows the user wants: as said now, or the last time, wherever they were signed in.
+
+    What is said while SQLite is being written holds for this page: reading waits for nobody.
+    """
     person: Any = request.user  # a Person: nobody else gets here
     wanted = filters.get("rows")
     if wanted and wanted != person.rows_per_page:
         person.rows_per_page = wanted
-        person.save(update_fields=["rows_per_page"])
+        with if_free():
+            person.save(update_fields=["rows_per_page"])
     return int(person.rows_per_page or SIZES[0])
 
 
