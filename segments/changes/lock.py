@@ -10,10 +10,10 @@ from contextlib import ExitStack, contextmanager
 
 from django.db import OperationalError, connection, transaction
 
+from accessaudience.writelock import is_taken, patience
 from channels.models import Channel
 
 WEB_WAIT = 3  # seconds that a person waits for an import to finish writing
-SQLITE_WAIT = 20  # seconds, as in settings
 
 
 class ChannelBusy(Exception):  # noqa: N818  # a state of the channel, not a fault
@@ -33,7 +33,7 @@ def locked(channels: Iterable[Channel], wait: int | None = None) -> Iterator[Non
     Raises ChannelBusy after `wait`; whatever the body did is then rolled back.
     """
     keys = sorted(channel.pk for channel in channels)
-    with _patience(wait), ExitStack() as stack:
+    with patience(wait), ExitStack() as stack:
         try:
             stack.enter_context(transaction.atomic())
             if wait is not None and connection.vendor == "postgresql":
@@ -46,19 +46,4 @@ def locked(channels: Iterable[Channel], wait: int | None = None) -> Iterator[Non
 
 
 def _busy(error: OperationalError, wait: int | None) -> Exception:
-    is_lock = "lock" in str(error)  # "database is locked"; "canceling statement due to lock timeout"
-    return ChannelBusy() if is_lock and wait is not None else error
-
-
-@contextmanager
-def _patience(wait: int | None) -> Iterator[None]:
-    """Have SQLite wait `wait` seconds for its write lock, where it otherwise waits as settings say."""
-    if wait is None or connection.vendor != "sqlite":
-        yield
-        return
-    connection.ensure_connection()
-    connection.cursor().execute(f"PRAGMA busy_timeout = {wait * 1000:d}")
-    try:
-        yield
-    finally:
-        connection.cursor().execute(f"PRAGMA busy_timeout = {SQLITE_WAIT * 1000:d}")
+    return ChannelBusy() if wait is not None and is_taken(error) else error
