@@ -88,6 +88,7 @@ class ImportJob(Job):
 
     pipeline: ClassVar = "imports.importer"
     upkeep: ClassVar = "imports.retention.remove_old_files"
+    lanes_of: ClassVar = ("channels",)
 
     class OnDuplicate(models.TextChoices):
         UPDATE = "update", "Update existing"
@@ -140,7 +141,7 @@ class ImportJob(Job):
 
     def lanes(self) -> list[str]:
         """The channels that it writes: no other job writes them meanwhile."""
-        return [f"channel:{pk}" for pk in self.channels.order_by("pk").values_list("pk", flat=True)]
+        return [f"channel:{channel.pk}" for channel in self.channels.all()]
 
     @property
     def is_matching(self) -> bool:

@@ -154,7 +154,10 @@ def _waiting() -> list[Job]:
     """
     now = timezone.now()
     due = Q(not_before=None) | Q(not_before__lte=now) | Q(not_before__gt=now + MAX_BACK_OFF)
-    jobs = [job for kind in kinds() for job in kind._default_manager.filter(due, status=Status.WAITING)]
+    waiting = [
+        kind._default_manager.filter(due, status=Status.WAITING).prefetch_related(*kind.lanes_of) for kind in kinds()
+    ]
+    jobs = [job for some in waiting for job in some]
     return sorted(jobs, key=lambda job: (job.created_at, job.pk))
 
 

@@ -88,6 +88,7 @@ class Job(models.Model):
     upkeep: ClassVar[str] = ""  # a function without arguments that workers call now and then
     due: ClassVar[str] = ""  # one that they call every few seconds: it puts what is due into the queue
     idle: ClassVar[str] = ""  # one that does a little, where no job waits, and says whether there was anything to do
+    lanes_of: ClassVar[tuple[str, ...]] = ()  # what lanes() reads, to be asked once for many jobs
     role: ClassVar[str] = MARKETER  # that its user must still have when it starts
 
     class Goal(models.TextChoices):

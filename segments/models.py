@@ -307,6 +307,7 @@ class UndoJob(Job):
 
     pipeline: ClassVar = "segments.undoing"
     idle: ClassVar = "segments.search_index.catch_up"
+    lanes_of: ClassVar = ("change_set__channels",)
 
     change_set = models.ForeignKey(ChangeSet, on_delete=models.PROTECT, related_name="undo_jobs")
     undo = models.ForeignKey(ChangeSet, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
@@ -324,7 +325,7 @@ class UndoJob(Job):
 
     def lanes(self) -> list[str]:
         """The channels that it writes: no other job writes them meanwhile."""
-        return [f"channel:{pk}" for pk in self.change_set.channels.values_list("channel", flat=True)]
+        return [f"channel:{counts.channel_id}" for counts in self.change_set.channels.all()]
 
     @property
     def page(self) -> Page:

@@ -3,15 +3,20 @@
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from channels.models import Channel
 from imports.models import ImportJob
 from jobs import lease
 from jobs.models import Job, Lane, Status
+from segments import changes
+from segments.models import UndoJob
+from segments.values import SegmentValues
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Queue = Callable[..., ImportJob]
@@ -73,6 +78,24 @@ def test_check_needs_no_channel_to_itself(queue: Queue) -> None:
     check.refresh_from_db()
     assert check.status == Status.CHECKING
     assert Lane.objects.count() == 1
+
+
+def test_looking_for_jobs_costs_the_same_at_one_and_at_many(queue: Queue) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            list(lease.startable())
+        return len(captured)
+
+    def wait() -> None:
+        queue("email", "sms")
+        segment = changes.add(Channel.objects.get(slug="email"), SegmentValues(f"Segment {uuid4()}"), changes.By())
+        UndoJob.objects.create(change_set=segment.created_in)
+
+    wait()
+    one = queries()
+    for _ in range(5):
+        wait()
+    assert queries() == one
 
 
 def test_job_is_not_claimed_before_its_back_off_is_over(queue: Queue) -> None:
