@@ -9,6 +9,8 @@ whose heartbeat did not *change* for LEASE seconds of the reaper's own monotonic
 are compared, so neither a jump of a clock nor two hosts that disagree end a lease. Taking a lease
 away wrongly is harmless: finish() changes no row then, and everything is rolled back.
 
+Who writes a job's row and its lanes writes the row first, so that no two wait for each other.
+
 Nothing but finish() writes the job's row inside the transaction of apply. On SQLite that
 transaction keeps everybody else from writing, heartbeats too; a reaper cannot misjudge it, as it
 looks again under the write lock, which it gets only when apply is over.
@@ -230,11 +232,11 @@ def finish(job: Job, status: Status, **changes: Any) -> None:
     if status == Status.READY:
         changes.setdefault("attempt", 0)  # the next goal has its own
     with transaction.atomic(savepoint=False):
+        if not lease._row.update(**changes):
+            raise LeaseLost
         Lane.objects.filter(token=lease.token).delete()
         if status in TOLD:
             Notice.tell(_as_it_will_be(job, changes))
-        if not lease._row.update(**changes):
-            raise LeaseLost
     for field, value in changes.items():
         setattr(job, field, value)
     reach("job:finished")

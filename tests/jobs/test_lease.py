@@ -1,5 +1,6 @@
 """One holder of a job at a time; one running job a channel."""
 
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -13,7 +14,7 @@ from django.utils import timezone
 from channels.models import Channel
 from imports.models import ImportJob
 from jobs import lease
-from jobs.models import Job, Lane, Status
+from jobs.models import Job, Lane, Notice, Status
 from segments import changes
 from segments.models import UndoJob
 from segments.values import SegmentValues
@@ -194,6 +195,46 @@ def test_ended_job_has_no_lease_and_no_lane(queue: Queue) -> None:
     assert job.finished_at is not None
     assert job.message == "All there."
     assert not Lane.objects.exists()
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has one lock for all, which nobody waits for twice")
+def test_who_ends_a_job_and_who_takes_it_for_dead_wait_for_each_other_once(
+    queue: Queue, until: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue()
+    job = lease.claim("w")
+    seen = ImportJob.objects.get()
+    reaped: list[Any] = []
+    pids: list[int] = []
+
+    def reap() -> None:
+        try:
+            pids.append(asked("SELECT pg_backend_pid()"))
+            reaped.append(lease._reap(seen))
+        except Exception as error:
+            reaped.append(error)
+        finally:
+            connection.close()
+
+    other = threading.Thread(target=reap)
+
+    def tell(ended: Job) -> None:
+        """Let the other come as far as it does, in the middle of finish()."""
+        other.start()
+        until(lambda: pids and asked("SELECT cardinality(pg_blocking_pids(%s))", *pids))
+
+    monkeypatch.setattr(Notice, "tell", tell)
+    lease.finish(job, Status.DONE)
+    other.join()
+    assert reaped == [False]
+    assert (ImportJob.objects.get().status, Lane.objects.count()) == (Status.DONE, 0)
+
+
+def asked(sql: str, *parameters: int) -> int:
+    """The one number that the database answers."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters or None)
+        return int(cursor.fetchone()[0])
 
 
 def test_finish_needs_a_lease(queue: Queue) -> None:
