@@ -18,15 +18,12 @@ from accessaudience.admin import ReadOnly
 from channels.models import Channel
 from people.models import Person
 from segments import changes, values
+from segments.changes.lock import WEB_WAIT, locked
 from segments.forms import ValueField
 from segments.models import Change, ChangeSet, ChangeSetChannel, Segment
 from segments.values import SegmentValues
 
 REFUSED = (changes.IdentityTaken, changes.EditedMeanwhile, changes.ChannelBusy)
-
-
-class Incomplete(Exception):  # noqa: N818  # not a fault: what was done stays, and can be undone
-    """Some of many were written, and one was refused; the text says which."""
 
 
 def by(request: HttpRequest) -> changes.By:
@@ -103,15 +100,11 @@ class SegmentAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # as above
         changes.delete(obj, by(request))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Segment]) -> None:
-        """Delete each through segments.changes, so that each can be brought back; say how far it came."""
-        segments = list(queryset.select_related("channel"))
-        for number, segment in enumerate(segments):
-            try:
-                changes.delete(segment, by(request))
-            except REFUSED as refused:
-                raise Incomplete(
-                    f"{number} of {len(segments)} are deleted; “{segment.name}” is not: {refused}"
-                ) from refused
+        """Delete all of them through segments.changes, or none: a change set for each channel."""
+        channels = list(Channel.objects.filter(pk__in=queryset.order_by().values("channel")))
+        with locked(channels, WEB_WAIT):
+            for channel in channels:
+                changes.delete_all(queryset.filter(channel=channel), channel, by(request))
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """Only the segments themselves: their history stays."""
@@ -134,9 +127,6 @@ def said(request: HttpRequest, view: Callable[[], HttpResponse]) -> HttpResponse
     """The response of `view`, or the same page again with a message, if segments.changes refused."""
     try:
         return view()
-    except Incomplete as incomplete:
-        messages.error(request, str(incomplete))
-        return HttpResponseRedirect(request.get_full_path())
     except REFUSED as refused:
         words = {
             changes.IdentityTaken: "Another segment of this channel has that segment ID or name.",

@@ -45,14 +45,18 @@ def test_editing_keeps_before_and_after(as_admin: Client) -> None:
     assert change.change_set.via == ChangeSet.Via.ADMIN
 
 
+def chosen(*segments: Segment) -> dict[str, Any]:
+    """The form that deletes `segments`, confirmed."""
+    return {"action": "delete_selected", "_selected_action": [each.pk for each in segments], "post": "yes"}
+
+
 def test_deleting_one_or_many_can_be_undone(as_admin: Client) -> None:
     segments = [SegmentFactory() for _ in range(3)]
     as_admin.post(f"{URL}{segments[0].pk}/delete/", {"post": "yes"})
-    chosen = {"action": "delete_selected", "_selected_action": [s.pk for s in segments[1:]], "post": "yes"}
-    as_admin.post(URL, chosen)
+    as_admin.post(URL, chosen(*segments[1:]))
     assert not Segment.objects.exists()
     assert Channel.objects.get(slug="email").segment_count == 0
-    for change_set in ChangeSet.objects.filter(kind=ChangeSet.Kind.DELETE):
+    for change_set in ChangeSet.objects.filter(kind__in=(ChangeSet.Kind.DELETE, ChangeSet.Kind.BULK)):
         changes.undo(change_set, changes.By())
     assert Segment.objects.count() == 3
 
@@ -107,22 +111,33 @@ def test_a_page_that_somebody_overtook_is_refused(as_admin: Client) -> None:
     assert (segment.name, segment.link, segment.active) == ("old", "https://example.com/2", False)
 
 
-def test_deleting_many_says_how_far_it_came(as_admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    segments = [SegmentFactory(), SegmentFactory()]
-    delete, calls = changes.delete, []
+def test_deleting_many_is_one_change_set_for_each_channel(as_admin: Client) -> None:
+    segments = [SegmentFactory() for _ in range(3)]
+    other = changes.add(Channel.objects.get(slug="sms"), SegmentValues("VIP"), changes.By())
+    before = ChangeSet.objects.latest("pk").pk
+    as_admin.post(URL, chosen(*segments[1:], other))
+    assert [each.pk for each in Segment.objects.all()] == [segments[0].pk]
+    made = ChangeSet.objects.filter(pk__gt=before).order_by("label")
+    assert [(each.label, each.via, each.user_name) for each in made] == [
+        ("Deleted 1 segment", ChangeSet.Via.ADMIN, "Admin Person"),
+        ("Deleted 2 segments", ChangeSet.Via.ADMIN, "Admin Person"),
+    ]
 
-    def once(*args: Any) -> ChangeSet:
+
+def test_deleting_many_is_all_or_nothing(as_admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    segments = [SegmentFactory(), changes.add(Channel.objects.get(slug="sms"), SegmentValues("VIP"), changes.By())]
+    delete, calls = changes.delete_all, []
+
+    def once(*args: Any) -> ChangeSet | None:
         calls.append(args)
         if len(calls) > 1:
             raise changes.ChannelBusy
         return delete(*args)
 
-    monkeypatch.setattr(changes, "delete", once)
-    chosen = {"action": "delete_selected", "_selected_action": [s.pk for s in segments], "post": "yes"}
-    words = as_admin.post(URL, chosen, follow=True).content.decode()
-    assert "1 of 2 are deleted" in words
-    assert "Nothing was changed" not in words
-    assert Segment.objects.count() == 1
+    monkeypatch.setattr(changes, "delete_all", once)
+    words = as_admin.post(URL, chosen(*segments), follow=True).content.decode()
+    assert "Nothing was changed" in words
+    assert len(calls) == Segment.objects.count() == 2
 
 
 def test_list_searches_folded(as_admin: Client) -> None:
