@@ -66,6 +66,8 @@
     " ": () => document.activeElement?.matches(".nm") && press("[role=switch]", row()),
   };
 
+  const MODIFIERS = ["Shift", "CapsLock", "AltGraph"]; // pressed to type another key: on some keyboards each digit
+
   function go(key) {
     if (key === "o") return press("#nav a");
     return /^[1-9]$/.test(key) && press(`#nav [data-channel="${key}"]`);
@@ -77,6 +79,7 @@
   }
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || !wanted?.checked) return;
+    if (MODIFIERS.includes(event.key)) return;
     if (event.target.matches("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]")) return;
     if (document.querySelector("dialog:modal")) return;
     const done = lead === "g" ? go(event.key) : Object.hasOwn(DO, event.key) && DO[event.key]();

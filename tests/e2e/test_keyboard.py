@@ -117,3 +117,11 @@ def test_a_letter_that_is_typed_is_text(page: Page) -> None:
     page.get_by_label("Search by segment name or ID").press_sequentially("nexu?/")
     expect(page.get_by_label("Search by segment name or ID")).to_have_value("nexu?/")
     expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_a_digit_may_need_shift(page: Page) -> None:
+    SegmentFactory()
+    page.goto(LIST)
+    page.keyboard.press("g")
+    page.keyboard.press("Shift+2")
+    expect(page.get_by_role("heading", name="SMS", level=1)).to_be_visible()
