@@ -158,8 +158,8 @@ def last_key() -> int:
     """The last primary key given to a segment by anybody so far."""
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            # A sequence that has given no key yet says 1 all the same.
-            cursor.execute("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM segments_segment_id_seq")
+            sequence = "pg_get_serial_sequence('segments_segment', 'id')"  # its name is not the same everywhere
+            cursor.execute(f"SELECT COALESCE(pg_sequence_last_value({sequence}::regclass), 0)")
         else:
             cursor.execute("SELECT COALESCE(max(seq), 0) FROM sqlite_sequence WHERE name = 'segments_segment'")
         row: tuple[Any, ...] | None = cursor.fetchone()

@@ -264,6 +264,14 @@ def test_undo_of_the_first_import_of_a_new_database_leaves_nothing(email):
     assert not Segment.objects.exists()
 
 
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite keeps one table for all sequences")
+def test_the_sequence_of_the_keys_may_have_any_name(email):
+    with connection.cursor() as cursor:
+        cursor.execute('ALTER SEQUENCE segments_segment_id_seq RENAME TO "Keys of segments"')
+    result, _ = run(lines("first", "second"), email)
+    assert result.change_set.last_pk == max(email.segments.values_list("pk", flat=True))
+
+
 @pytest.mark.parametrize("others", [1, 9], ids=["most of all", "few of all"])
 def test_undo_of_many_leaves_the_indexes_as_they_were(email, monkeypatch, others):
     monkeypatch.setattr(import_module("segments.changes.undo"), "MANY", 2)  # of that name the package has the function
