@@ -33,6 +33,7 @@ from jobs.presence import is_missing, last_seen, worker_command, worker_missing
 from jobs.queue import standings, waiting_since
 from people import mfa
 from segments.models import SearchBacklog
+from segments.search_index import has_trigrams
 
 OK, WARNING, WRONG = "ok", "warning", "wrong"
 LITTLE_SPACE = 1024**3  # bytes
@@ -275,9 +276,7 @@ def of_search() -> Findings:
     if not SearchBacklog.is_kept():
         yield Finding("search", OK, "SQLite needs no index of its own for it.")
         return
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_indexes WHERE indexname = 'segments_search_trigrams'")
-        (trigrams,) = cursor.fetchone()
+    trigrams = has_trigrams()
     behind = SearchBacklog.objects.count()
     if behind:
         told = (

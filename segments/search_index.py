@@ -256,3 +256,10 @@ def rebuild() -> None:
         SearchBacklog.objects.all().delete()
         for channel in Channel.objects.all():
             SearchBacklog.note(channel, None)
+
+
+def has_trigrams() -> bool:
+    """Whether PostgreSQL has the index of trigrams."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('segments_search_trigrams') IS NOT NULL")
+        return bool(cursor.fetchone()[0])
