@@ -6,6 +6,7 @@ once the page that it leads to was seen: that page calls `seen()`. Must not know
 
 from typing import Any
 
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
@@ -13,7 +14,8 @@ from django.views.decorators.http import require_POST, require_safe
 from accessaudience.htmx import render_fragment, wants_fragment
 from accessaudience.roles import VIEWER, role_required
 from accessaudience.writelock import if_free
-from jobs.models import Job, Notice
+from jobs.lease import request_cancel
+from jobs.models import Job, Notice, Status
 
 IN_MENU = 6
 ON_PAGE = 50
@@ -39,6 +41,14 @@ def seen(request: HttpRequest, job: Job | None) -> None:
     person: Any = request.user
     if job and job.user_id == person.pk:
         _read(request, Notice.objects.of(person).filter(job=job.pk))
+
+
+def cancel_job(request: HttpRequest, job: Job | None) -> None:
+    """Cancel `job` if nothing of it has been written yet, and say what came of that."""
+    if job and (request_cancel(job) or job.status == Status.CANCELLED):
+        messages.success(request, "Cancelled. Nothing was changed.")
+    else:
+        messages.error(request, "It was too late to cancel this. You can undo it instead.")
 
 
 def _read(request: HttpRequest, some: Any) -> None:

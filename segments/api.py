@@ -186,8 +186,13 @@ def _matching(channel: Channel, asked: Asked) -> Search:
 
 
 def _etag(channel: Channel, asked: Asked) -> str:
-    """A validator of the answer: whatever changes segments is a change set, and those of a channel come in order."""
-    newest = ChangeSetChannel.objects.filter(channel=channel).order_by("-id").values_list("id", flat=True).first()
+    """A validator of the answer: whatever changes segments is a change set, and those of a channel come in order.
+
+    Its time tells it from another one that has its number since a backup was restored.
+    """
+    newest = (
+        ChangeSetChannel.objects.filter(channel=channel).order_by("-id").values_list("id", "change_set__at").first()
+    )
     told = repr((FORM, channel.pk, channel.name, newest, asked.q, asked.active, asked.cursor))
     return f'W/"{sha256(told.encode()).hexdigest()[:32]}"'  # weak: a cursor says the same in other letters each time
 

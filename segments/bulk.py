@@ -12,12 +12,10 @@ from django.db import IntegrityError, transaction
 
 from channels.models import Channel
 from jobs.lease import finish
-from jobs.models import Job, Status
+from jobs.models import Job, JobError, Status
 from jobs.quota import may_wait
 from segments import changes
-from segments.changes.bulk import Finish, Passed
-from segments.changes.lock import WEB_WAIT
-from segments.forms import FilterForm
+from segments.filters import Filters, NotUnderstood
 from segments.models import BulkJob, ChangeSet
 from segments.queries import SegmentQuerySet
 from segments.steps import beating
@@ -29,14 +27,19 @@ NOTHING = {
     BulkJob.Action.ADD: "Nothing was added: each is there already, or several there have its name.",
     BulkJob.Action.DELETE: "Nothing was deleted: they are gone already.",
 }
+GONE = "Nothing was changed: they are gone, or match no more."
+NO_SUCH_FILTER = "Nothing was changed: these were chosen by a filter that there is no more. Choose them again."
 
 
 def segments_of(channel: Channel, chosen: Mapping[str, Any]) -> SegmentQuerySet:
-    """The segments of `channel` that were chosen by their primary keys (`ids`), or by the search and filters."""
+    """The segments of `channel` that were chosen by their primary keys (`ids`), or by the search and filters.
+
+    Raises NotUnderstood.
+    """
     if "ids" in chosen:
         of_channel: SegmentQuerySet = channel.segments.filter(pk__in=chosen["ids"])
         return of_channel
-    return FilterForm(chosen).matching(channel)
+    return Filters.of_kept(chosen).search(channel).rows
 
 
 def act(
@@ -45,27 +48,37 @@ def act(
     chosen: Mapping[str, Any],
     targets: Iterable[Channel],
     by: changes.By,
-    *,
-    wait: int | None = WEB_WAIT,
-    finish: Finish | None = None,
-    passed: Passed = lambda: None,
+    how: changes.How,
 ) -> ChangeSet | None:
     """Do it, as one change; None if there was nothing to do. As segments.changes for the rest."""
     segments = segments_of(channel, chosen)
     match action:
         case BulkJob.Action.DELETE:
-            return changes.delete_all(segments, channel, by, wait=wait, finish=finish, passed=passed)
+            return changes.delete_all(segments, channel, by, how)
         case BulkJob.Action.ADD:
-            return changes.add_to(segments, targets, by, wait=wait, finish=finish, passed=passed)
+            return changes.add_to(segments, targets, by, how)
         case _:
             active = action == BulkJob.Action.ACTIVATE
-            return changes.set_active_all(segments, channel, active, by, wait=wait, finish=finish, passed=passed)
+            return changes.set_active_all(segments, channel, active, by, how)
+
+
+def why_nothing(action: str, segments: SegmentQuerySet) -> str:
+    """Why an action on `segments` changed nothing."""
+    return NOTHING[BulkJob.Action(action)] if segments.exists() else GONE
 
 
 def begin(
-    action: str, channel: Channel, chosen: Mapping[str, Any], targets: Iterable[Channel], by: changes.By
+    action: str,
+    channel: Channel,
+    chosen: Mapping[str, Any],
+    targets: Iterable[Channel],
+    by: changes.By,
+    told: int | None = None,
 ) -> BulkJob:
-    """Return the job that does it: a new one, or that of this very form. Raises TooMuch."""
+    """Return the job that does it, to no more segments than were told: a new one, or that of this very form.
+
+    Raises TooMuch.
+    """
     may_wait(by.user)
     try:
         with transaction.atomic():
@@ -74,6 +87,7 @@ def begin(
                 action=action,
                 chosen=dict(chosen),
                 targets=[target.pk for target in targets],
+                told=told,
                 user=by.user,
                 via=by.via,
                 form_token=by.form_token,
@@ -87,14 +101,22 @@ def run(job: Job) -> None:
     if not isinstance(job, BulkJob):
         raise TypeError(f"{job!r} is no bulk action")
     job.beat(0, 0, "matching")
-    total = segments_of(job.channel, job.chosen).count()
+    try:
+        segments = segments_of(job.channel, job.chosen)
+    except NotUnderstood:
+        raise JobError("no_such_filter", NO_SUCH_FILTER) from None
+    total = segments.count()
     job.beat(0, total, "matching")
     job.begin_writing()
 
     def end(done: ChangeSet | None) -> None:
-        message = "" if done else NOTHING[BulkJob.Action(job.action)]
+        message = "" if done else why_nothing(job.action, segments)
         finish(job, Status.DONE, change_set=done, progress=total, total=total, message=message)
 
     by = changes.By(job.user, ChangeSet.Via(job.via), form_token=job.form_token)
     targets = Channel.objects.filter(pk__in=job.targets)
-    act(job.action, job.channel, job.chosen, targets, by, wait=None, finish=end, passed=beating(job, total))
+    how = changes.How(job.told, wait=None, finish=end, passed=beating(job, total))
+    try:
+        act(job.action, job.channel, job.chosen, targets, by, how)
+    except changes.MoreThanTold as problem:
+        raise JobError("more_than_told", f"{problem} Choose them again.") from None

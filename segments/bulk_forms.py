@@ -13,7 +13,8 @@ from django.http import QueryDict
 
 from channels.models import Channel
 from segments.bulk import segments_of
-from segments.forms import NARROWING, FilterForm
+from segments.filters import NARROWING
+from segments.forms import FilterForm
 from segments.models import BulkJob
 from segments.pages import SIZES
 from segments.queries import SegmentQuerySet
@@ -53,7 +54,7 @@ class ChosenForm(forms.Form):
         keys = self.cleaned_data.get("ids")
         if keys and not self.cleaned_data.get("all"):
             return {"ids": keys}
-        return {field: self.filters.get(field) for field in NARROWING}
+        return self.filters.chosen.kept()
 
     @property
     def segments(self) -> SegmentQuerySet:
@@ -75,7 +76,8 @@ class ChannelsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  
 class BulkForm(ChosenForm):
     """An action on the segments that were chosen.
 
-    `sure` says that its sender has seen what it will do; then `form_token` makes sending it twice one change.
+    `sure` says that its sender has seen what it will do, to `told` segments; then `form_token` makes sending it twice
+    one change.
     """
 
     do = forms.ChoiceField(choices=BulkJob.Action.choices, error_messages={"required": "Choose what to do with them."})
@@ -83,13 +85,15 @@ class BulkForm(ChosenForm):
         Channel.objects.none(), required=False, error_messages={"invalid_choice": "Choose a channel of the list."}
     )
     sure = forms.BooleanField(required=False)
+    told = forms.IntegerField(required=False, min_value=0, max_value=2**31 - 1)
     form_token = forms.UUIDField(required=False)
     next = forms.CharField(required=False)
 
     def __init__(self, data: QueryDict, *, channel: Channel) -> None:
         super().__init__(data, channel=channel)
+        self.others = Channel.objects.exclude(pk=channel.pk)
         targets: Any = self.fields["channels"]
-        targets.queryset = Channel.objects.exclude(pk=channel.pk)
+        targets.queryset = self.others
 
     def clean(self) -> dict[str, Any]:
         """Refuse an action on nothing, or on what a filter that is not understood would choose: all."""

@@ -4,7 +4,6 @@ Goes in: requests. Comes out: what it would do, for the sender to confirm; then 
 many a worker does it, and a page says how far it is.
 """
 
-from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -22,16 +21,16 @@ from accessaudience.roles import MARKETER, VIEWER, role_required
 from channels.models import Channel
 from jobs.models import Status
 from jobs.presence import worker_missing
-from jobs.views import seen
+from jobs.views import cancel_job, seen
 from segments import bulk, changes
 from segments.activity_views import PATIENCE
 from segments.bulk_forms import BulkForm
-from segments.change_views import by, done, tell, was_done
+from segments.change_views import by, done, own_url, tell, was_done
 from segments.models import BulkJob
+from segments.outlook import outlook
 from segments.steps import step
 from segments.views import list_context
 
-NAMED = 8  # of the segments concerned, in the question
 FOUND = 3  # of those that are there already, in the answer
 AMBIGUOUS = "Not added to {}: several segments there are named {}. A Segment ID would say which one is meant."
 
@@ -51,17 +50,21 @@ def act(request: HttpRequest, slug: str) -> HttpResponse:
     if not valid or form.asks:
         return question(request, form)
     if form.cleaned_data["all"] and form.segments.count() > bulk.IN_REQUEST:
-        job = bulk.begin(form.action, channel, form.chosen, form.cleaned_data["channels"], by(request, form))
+        values = form.cleaned_data
+        job = bulk.begin(form.action, channel, form.chosen, values["channels"], by(request, form), values["told"])
         return go_to(request, reverse("segments:bulk_job", args=[slug, job.pk]))
-    act_now(request, form)
-    return follow(request, form)
+    return act_now(request, form)
 
 
-def act_now(request: HttpRequest, form: BulkForm) -> None:
-    """Do it in this request, and say what came of it."""
+def act_now(request: HttpRequest, form: BulkForm) -> HttpResponse:
+    """Do it in this request, and say what came of it; ask again if more match by now than its sender was told of."""
     targets = form.cleaned_data["channels"]
+    how = changes.How(form.cleaned_data["told"])
     try:
-        change_set = bulk.act(form.action, form.channel, form.chosen, targets, by(request, form))
+        change_set = bulk.act(form.action, form.channel, form.chosen, targets, by(request, form), how)
+    except changes.MoreThanTold as problem:
+        form.add_error(None, str(problem))
+        return question(request, form)
     except changes.ChannelBusy as busy:
         messages.error(request, str(busy))
     except changes.AlreadyDone:
@@ -72,7 +75,8 @@ def act_now(request: HttpRequest, form: BulkForm) -> None:
         else:
             adds = form.action == BulkJob.Action.ADD
             found = changes.left_out(form.segments, targets, FOUND) if adds else []
-            messages.info(request, why_not_added(found) or bulk.NOTHING[BulkJob.Action(form.action)])
+            messages.info(request, why_not_added(found) or bulk.why_nothing(form.action, form.segments))
+    return follow(request, form)
 
 
 def why_not_added(found: list[changes.LeftOut]) -> SafeString | None:
@@ -111,32 +115,26 @@ def go_to(request: HttpRequest, url: str) -> HttpResponse:
 
 
 def question(request: HttpRequest, form: BulkForm) -> HttpResponse:
-    """Show what it would do; 422 if something is missing still."""
-    context = {"form": form, "channel": form.channel, "bulk": outlook(form)}
+    """Show what it would do; 422 if something is missing still, or is not as its sender was told."""
+    to_list = form.channel.get_absolute_url()
+    context = {
+        "form": form,
+        "channel": form.channel,
+        "bulk": outlook(form.action, form.segments, form.others),
+        "back": own_url(request, form.data.get("next", ""), default=to_list),
+    }
     if not wants_fragment(request):
         context |= list_context(request, form.channel)
     template = "segments/bulk_confirm.html", "segments/_bulk_confirm.html"
     return render_fragment(request, *template, context, status=422 if form.errors else 200)
 
 
-def outlook(form: BulkForm) -> dict[str, Any]:
-    """What the action would do now, in numbers and the first few names of those that it would change."""
-    segments = form.segments
-    changing = segments
-    if form.action in (BulkJob.Action.ACTIVATE, BulkJob.Action.DEACTIVATE):
-        changing = segments.filter(active=form.action == BulkJob.Action.DEACTIVATE)
-    found: dict[str, Any] = {"total": segments.count(), "names": list(changing.order_by("name_key", "id")[:NAMED])}
-    found["changing"] = found["total"] if changing is segments else changing.count()
-    found["already"] = found["total"] - found["changing"]
-    found["more"] = found["changing"] - len(found["names"])
-    if form.action == BulkJob.Action.ADD:
-        channels = list(form.fields["channels"].queryset)  # type: ignore[attr-defined]  # a ModelMultipleChoiceField
-        counts = changes.adding_to(segments, channels)
-        ticked = form.ticked_channels
-        found["targets"] = [(channel, counts[channel.pk], str(channel.pk) in ticked) for channel in channels]
-    elif form.action == BulkJob.Action.DELETE:
-        found["of_klaviyo"] = segments.filter(klaviyo_id__isnull=False).count()
-    return found
+@require_POST
+@role_required(MARKETER)
+def cancel(request: HttpRequest, slug: str, pk: UUID) -> HttpResponse:
+    """Stop an action that a worker does, if nothing of it has been written yet."""
+    cancel_job(request, get_object_or_404(BulkJob, channel__slug=slug, pk=pk))
+    return redirect("segments:bulk_job", slug, pk)
 
 
 @require_safe

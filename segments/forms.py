@@ -14,15 +14,13 @@ from django.core.exceptions import ValidationError
 
 from channels.models import Channel
 from segments import values
-from segments.models import Segment, Source
+from segments.filters import DETAILS, NARROWING, SOURCES, STATUSES, Filters
+from segments.models import Segment
 from segments.pages import SIZES, SORTS
-from segments.queries import GONE, NO_LINK, OVERRIDE, SegmentQuerySet
-from segments.search import Search
+from segments.queries import SegmentQuerySet
 from segments.values import SegmentValues
 
 ANY = ""
-STATUSES = {"active": True, "inactive": False}
-NARROWING = ("q", "status", "source", "only")  # the fields of FilterForm that say which segments
 
 
 class ValueField(forms.Field):
@@ -176,23 +174,9 @@ class FilterForm(forms.Form):
     """The search and filters above the list; what is not understood is left out, never an error."""
 
     q = forms.CharField(required=False, max_length=values.NAME_MAX)
-    status = forms.ChoiceField(
-        required=False,
-        choices=[(ANY, "All statuses"), ("active", "Active"), ("inactive", "Inactive"), (GONE, "Gone from Klaviyo")],
-    )
-    source = forms.ChoiceField(
-        required=False,
-        choices=[
-            (ANY, "All sources"),
-            *Source.choices,
-            ("klaviyo-list", "Klaviyo lists"),
-            ("klaviyo-segment", "Klaviyo segments"),
-        ],
-    )
-    only = forms.ChoiceField(
-        required=False,
-        choices=[(ANY, "All details"), (OVERRIDE, "With manual override"), (NO_LINK, "Without link")],
-    )
+    status = forms.ChoiceField(required=False, choices=[(ANY, "All statuses"), *STATUSES.items()])
+    source = forms.ChoiceField(required=False, choices=[(ANY, "All sources"), *SOURCES.items()])
+    only = forms.ChoiceField(required=False, choices=[(ANY, "All details"), *DETAILS.items()])
     sort = forms.ChoiceField(required=False, choices=[(name, name) for name in SORTS])
     rows = forms.TypedChoiceField(required=False, coerce=int, choices=[(size, str(size)) for size in SIZES])
     cursor = forms.CharField(required=False)
@@ -246,17 +230,10 @@ class FilterForm(forms.Form):
         """The heads of the columns that can be sorted by."""
         return {column: Heading.of(column, self.sorting) for column in COLUMNS}
 
-    def matching(self, channel: Channel) -> SegmentQuerySet:
-        """The segments of `channel` that match, in no order."""
-        return self.search(channel).rows
-
-    def search(self, channel: Channel) -> Search:
-        """The same, to be read in an order."""
-        segments: SegmentQuerySet = channel.segments.with_status(STATUSES.get(self.get("status")))
-        if self.get("status") == GONE:
-            segments = segments.gone()
-        segments = segments.of_any_source(self.get("source")).with_detail(self.get("only"))
-        return Search(segments, [channel], self.get("q"))
+    @property
+    def chosen(self) -> Filters:
+        """What the segments are narrowed by."""
+        return Filters(**{field: self.get(field) for field in NARROWING})
 
 
 class OnceForm(forms.Form):

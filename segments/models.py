@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from django.conf import settings
 from django.db import connection, models
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import F, Sum
 from django.urls import reverse
 
 from channels.models import Channel
@@ -82,6 +83,17 @@ class ChangeSet(models.Model):
         if update_fields is not None and "label" in update_fields:
             update_fields = {*update_fields, "label_key"}
         super().save(update_fields=update_fields, **options)
+
+    def touched(self) -> int:
+        """How many segments it created, changed or deleted."""
+        numbers = F("created") + F("updated") + F("deleted")
+        return self.channels.aggregate(total=Sum(numbers))["total"] or 0
+
+    def left_in_words(self) -> str:
+        """Of an undo: what it left as it was; "" if that is nothing, or it is none."""
+        left = self.channels.aggregate(left=Sum("kept"))["left"] or 0
+        words = f"{left + self.touched():,} {'was' if left == 1 else 'were'} changed since, and left alone"
+        return f"{left:,} of {words}" if left else ""
 
 
 class ChangeSetChannel(models.Model):
@@ -335,8 +347,9 @@ class UndoJob(Job):
     def said(self) -> Said:
         """What was to be undone, and whether it is."""
         what = self.change_set.label or self.change_set.get_kind_display()
-        if self.status == Status.DONE and self.undo_id:
-            return Said("arrow-back-up", "g", "Undone: ", what, "")
+        if self.status == Status.DONE and self.undo:
+            left = self.undo.left_in_words()
+            return Said("arrow-back-up", "g", "Undone: ", what, f"; {left}" if left else "")
         tone = "a" if self.status == Status.DONE else "r"
         return Said("arrow-back-up", tone, "Not undone: ", what, f". {self.message}")
 
@@ -345,7 +358,8 @@ class BulkJob(Job):
     """An action on so many chosen segments that no web request waits for it. Fewer need no job.
 
     `chosen` is what they were chosen by: primary keys, or the search and filters of the list. `targets` are the
-    primary keys of the channels to add them to. `form_token` makes sending the form twice one job, and one change.
+    primary keys of the channels to add them to. `told` is how many segments its sender was told of; None: nobody asked.
+    `form_token` makes sending the form twice one job, and one change.
     """
 
     pipeline: ClassVar = "segments.bulk"
@@ -360,6 +374,7 @@ class BulkJob(Job):
     action = models.CharField(max_length=10, choices=Action)
     targets = models.JSONField(default=list)
     chosen = models.JSONField()
+    told = models.PositiveIntegerField(null=True)
     change_set = models.ForeignKey(ChangeSet, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     form_token = models.UUIDField(null=True, unique=True, editable=False)
 
@@ -378,8 +393,8 @@ class BulkJob(Job):
     def said(self) -> Said:
         """What was done to how many segments, and where."""
         where = f" in {self.channel}"
-        if self.status == Status.DONE and self.change_set:
-            return Said("list-details", "g", "", self.change_set.label, where)
+        if self.status == Status.DONE and self.change_set:  # whose label names the channels that they were added to
+            return Said("list-details", "g", "", self.change_set.label, where if self.action != self.Action.ADD else "")
         tone = "a" if self.status == Status.DONE else "r"
         what = str(self.get_action_display())
         return Said("list-details", tone, "", what, f"{where}: {self.message}")

@@ -9,7 +9,7 @@ inactive ones by name. So sorting by a column of few values needs no index of it
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -166,6 +166,9 @@ def page_of(rows: Rows, sort: str, cursor: str, size: int) -> Page[Segment]:
     found = list(_walk(rows, sort, at, size + 1))
     more = len(found) > size
     found = found[:size]
+    if at.place and not found and not at.backwards:  # all that stood there is gone, or matches no more
+        back = Cursor(at.run, _behind(at, sort), True, max(0, at.start - size))
+        return replace(page_of(rows, sort, back.text(sort), size), next="")
     if at.backwards:
         if not more and len(found) < size:  # rows before it were deleted: a short first page helps nobody
             return page_of(rows, sort, "", size)
@@ -189,6 +192,12 @@ def _walk(rows: Rows, sort: str, at: Cursor, count: int) -> Iterator[tuple[int, 
         count -= len(part)
         if not count:
             return
+
+
+def _behind(at: Cursor, sort: str) -> tuple[Any, ...]:
+    """The place right behind that of the cursor: what comes before it begins with what stands there."""
+    *values, last = at.place
+    return (*values, last - 1 if SORTS[sort].runs[at.run].descending else last + 1)
 
 
 def cursor_after(sort: str, row: Segment, run: int = 0, start: int = 0) -> str:

@@ -11,17 +11,19 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.text import capfirst
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_POST
 
 from accessaudience.roles import MARKETER, role_required
+from jobs.views import cancel_job
 from segments import changes
 from segments.change_views import by, own_url, tell
 from segments.deeds import NOUNS, named
 from segments.forms import UndoForm
 from segments.history import Difference, differences
 from segments.models import ChangeSet
-from segments.undoing import IN_REQUEST, NOTHING_LEFT, begin, is_under_way, size_of
+from segments.undoing import IN_REQUEST, NOTHING_LEFT, begin, is_under_way, latest
 
+UNDONE = "This was undone already."
 ACTS = ("kept", "restored", "removed")  # as the page offers to show them
 NAMES_PER_PAGE = 50
 
@@ -34,7 +36,7 @@ def undo(request: HttpRequest, pk: int) -> HttpResponse:
     asked = request.POST or request.GET
     back = own_url(request, asked.get("next", ""), default=home_of(change_set))
     form = UndoForm(request.POST)
-    size = size_of(change_set)
+    size = change_set.touched()
     sure = form.is_valid() and (form.cleaned_data["form_token"] or size <= 1)
     if is_under_way(change_set):
         return redirect("segments:change", pk)
@@ -47,6 +49,15 @@ def undo(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect(back)
 
 
+@require_POST
+@role_required(MARKETER)
+def cancel(request: HttpRequest, pk: int) -> HttpResponse:
+    """Stop an undo that a worker does, if nothing of it has been written yet."""
+    change_set = get_object_or_404(ChangeSet, pk=pk)
+    cancel_job(request, latest(change_set))
+    return redirect("segments:change", pk)
+
+
 def undo_now(request: HttpRequest, change_set: ChangeSet, form: UndoForm) -> None:
     """Undo `change_set` in this request, and say what came of it."""
     try:
@@ -57,7 +68,10 @@ def undo_now(request: HttpRequest, change_set: ChangeSet, form: UndoForm) -> Non
         pass
     else:
         if undone:
-            tell(request, f"{capfirst(named(change_set))} is undone.", undone)
+            left = undone.left_in_words()
+            tell(request, f"{capfirst(named(change_set))} is undone{left and f'; {left}'}.", undone)
+        elif change_set.undone_by.exists():
+            messages.info(request, UNDONE)
         else:
             messages.warning(request, NOTHING_LEFT)
 
@@ -66,7 +80,7 @@ def undo_page(request: HttpRequest, change_set: ChangeSet, back: str) -> HttpRes
     """Show what an undo of `change_set` would remove, restore and keep, with names."""
     with changes.undo_plan(change_set) as plan:
         if not (plan.removed or plan.restored) and change_set.undone_by.exists():
-            messages.info(request, "This was undone already.")
+            messages.info(request, UNDONE)
             return redirect("segments:change", change_set.pk)
         counts = {act: getattr(plan, act) for act in ACTS}
         show = request.GET.get("show", "")

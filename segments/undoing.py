@@ -6,7 +6,6 @@ Must not know: requests.
 """
 
 from django.db import IntegrityError, transaction
-from django.db.models import F, Sum
 
 from jobs.lease import finish
 from jobs.models import ENDED, Job, Status
@@ -17,12 +16,6 @@ from segments.steps import beating
 
 IN_REQUEST = 20_000  # segments; many more would hold a web process, and its user, for seconds
 NOTHING_LEFT = "Nothing was undone: what it changed has been changed again since."
-
-
-def size_of(change_set: ChangeSet) -> int:
-    """How many segments the set created, changed or deleted."""
-    total = change_set.channels.aggregate(total=Sum(F("created") + F("updated") + F("deleted")))["total"]
-    return total or 0
 
 
 def begin(change_set: ChangeSet, by: changes.By) -> UndoJob:
@@ -53,7 +46,7 @@ def run(job: Job) -> None:
     """Undo the change set of `job`, and end the job in the same transaction."""
     if not isinstance(job, UndoJob):
         raise TypeError(f"{job!r} is no undo")
-    total = size_of(job.change_set)
+    total = job.change_set.touched()
     job.beat(0, total, "matching")
     job.begin_writing()
 

@@ -20,6 +20,7 @@ of_channel = [
     path("add/", change_views.add, name="add"),
     path("bulk/", bulk_views.act, name="bulk"),
     path("bulk/<uuid:pk>/", bulk_views.job, name="bulk_job"),
+    path("bulk/<uuid:pk>/cancel/", bulk_views.cancel, name="cancel_bulk"),
     path("export/", views.export, name="export"),
     path("<int:pk>/", views.detail, name="detail"),
     path("<int:pk>/edit/", change_views.edit, name="edit"),
@@ -40,4 +41,5 @@ urlpatterns = [
     path("activity/<int:pk>/", activity_views.change, name="change"),
     path("activity/<int:pk>/undoing/", activity_views.being_undone, name="being_undone"),
     path("activity/<int:pk>/undo/", undo_views.undo, name="undo"),
+    path("activity/<int:pk>/undo/cancel/", undo_views.cancel, name="cancel_undo"),
 ]

@@ -18,7 +18,7 @@ from django.http import (
     StreamingHttpResponse,
 )
 from django.shortcuts import get_object_or_404
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from accessaudience.htmx import render_fragment, wants_fragment
 from accessaudience.roles import VIEWER, role_required
@@ -57,7 +57,7 @@ def list_context(request: HttpRequest, channel: Channel, channels: Iterable[Chan
     `channels` are all there are, where they are known already.
     """
     filters = FilterForm(request.GET)
-    search = filters.search(channel)
+    search = filters.chosen.search(channel)
     size = rows_per_page(request, filters)
     page = page_of(search, filters.sorting, filters.get("cursor"), size)
     count = channel.segment_count
@@ -118,12 +118,12 @@ def detail(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     return render_fragment(request, "segments/segment_detail.html", "segments/_segment_detail.html", context)
 
 
-@require_safe
+@require_http_methods(["GET", "HEAD", "POST"])
 @role_required(VIEWER)
 def export(request: HttpRequest, slug: str) -> HttpResponseBase:
     """Send the segments that were ticked, or all that match the search and filters, as CSV."""
     channel = get_object_or_404(Channel, slug=slug)
-    form = ChosenForm(request.GET, channel=channel)
+    form = ChosenForm(request.POST or request.GET, channel=channel)
     if not form.is_valid():
         return HttpResponseBadRequest("The segments to export are not understood. Select them in the list again.")
     record(Kind.EXPORT, request, f"Segments of {channel}")

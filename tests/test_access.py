@@ -73,7 +73,7 @@ EXPECTED = {
     "segments:across": reads(VIEWER),
     "segments:across_export": reads(VIEWER),
     "segments:detail": reads(VIEWER, "slug", "segment"),
-    "segments:export": reads(VIEWER, "slug"),
+    "segments:export": Entry(VIEWER, {"GET": 200, "HEAD": 200, "POST": 200}, ("slug",), {"all": "1"}),
     "segments:add": form(MARKETER, "slug", sent=422),
     "segments:edit": form(MARKETER, "slug", "segment", sent=422),
     "segments:rename": form(MARKETER, "slug", "segment", shown=302, sent=302),  # to the page: only htmx has it in a row
@@ -82,7 +82,9 @@ EXPECTED = {
     "segments:restore": posts(MARKETER, "slug", "segment", sent=400),
     "segments:bulk": posts(MARKETER, "slug", sent=302),
     "segments:bulk_job": reads(VIEWER, "slug", "bulk_job"),
+    "segments:cancel_bulk": posts(MARKETER, "slug", "bulk_job", sent=302),
     "segments:undo": form(MARKETER, "change_set", sent=302),
+    "segments:cancel_undo": posts(MARKETER, "change_set", sent=302),
     "segments:activity": reads(VIEWER),
     "segments:activity_export": reads(ADMIN),
     "segments:access": reads(ADMIN),

@@ -5,7 +5,7 @@ segment of a form goes through `edit`. Each change is a ChangeSet and can be und
 """
 
 from segments.changes.apply import Result, apply
-from segments.changes.bulk import LeftOut, add_to, adding_to, delete_all, left_out, set_active_all
+from segments.changes.bulk import How, LeftOut, MoreThanTold, add_to, adding_to, delete_all, left_out, set_active_all
 from segments.changes.edit import EditedMeanwhile, IdentityTaken, add, delete, edit, set_active
 from segments.changes.lock import ChannelBusy
 from segments.changes.plan import Counts, Plan, PlannedRow, Rule, plan
@@ -22,8 +22,10 @@ __all__ = [
     "Counts",
     "EditedMeanwhile",
     "Fetched",
+    "How",
     "IdentityTaken",
     "LeftOut",
+    "MoreThanTold",
     "Plan",
     "PlannedRow",
     "Result",

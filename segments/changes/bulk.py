@@ -24,9 +24,6 @@ from segments.changes.sets import By, close_set, open_set
 from segments.changes.stage import drop_tables, stage_segments
 from segments.models import ChangeSet, Segment, Source
 
-Finish = Callable[[ChangeSet | None], None]
-Passed = Callable[[], None]
-
 RECORD_SWITCHED = f"""
     INSERT INTO segments_change (change_set_id, channel_id, segment, kind, {BEFORE}, {AFTER})
     SELECT %(change_set)s, g.channel_id, g.id, 'u', {NOW}, g.name, g.segment_id, g.link, %(active)s, %(change_set)s
@@ -44,73 +41,89 @@ RECORD_DELETED = f"""
 DELETE = "DELETE FROM segments_segment WHERE id IN (SELECT segment FROM aa_chosen)"
 
 
+class MoreThanTold(Exception):
+    """More segments match by now than whoever asked was told of. Nothing was changed."""
+
+    def __init__(self, found: int, told: int) -> None:
+        super().__init__(f"{_segments(found)} match by now, not {told:,}. Nothing was changed.")
+
+
+@dataclass(frozen=True)
+class How:
+    """How a change is written.
+
+    `told` is how many segments whoever asks for it was told of: it concerns no more than those. `wait` is for how many
+    seconds it waits for the channel; None: as long as it takes. `finish` is given what the change returns, as the last
+    statement before the commit. `passed` is called when the segments are found, recorded, and written. What one of them
+    raises rolls everything back.
+    """
+
+    told: int | None = None
+    wait: int | None = WEB_WAIT
+    finish: Callable[[ChangeSet | None], None] = lambda _: None
+    passed: Callable[[], None] = lambda: None
+
+    def expect(self, found: int) -> None:
+        """Raise MoreThanTold if `found` segments are."""
+        if self.told is not None and found > self.told:
+            raise MoreThanTold(found, self.told)
+
+
+@dataclass(frozen=True)
+class _Deed:
+    """What is done with all segments in aa_chosen: in a word, as ChangeSetChannel counts it, and in SQL."""
+
+    verb: str
+    outcome: str
+    record: str
+    write: str
+
+
+_ACTIVATE = _Deed("Activated", "updated", RECORD_SWITCHED, SWITCH)
+_DEACTIVATE = _Deed("Deactivated", "updated", RECORD_SWITCHED, SWITCH)
+_DELETE = _Deed("Deleted", "deleted", RECORD_DELETED, DELETE)
+
+
 def set_active_all(
-    chosen: "QuerySet[Segment]",
-    channel: Channel,
-    active: bool,
-    by: By,
-    *,
-    wait: int | None = WEB_WAIT,
-    finish: Finish | None = None,
-    passed: Passed = lambda: None,
+    chosen: "QuerySet[Segment]", channel: Channel, active: bool, by: By, how: How = How()
 ) -> ChangeSet | None:
     """Make the `chosen` segments of `channel` active or inactive; None if they all are already.
 
-    `finish` is given the same, as the last statement before the commit: what it raises rolls everything back.
-    `passed` is called when they are found, recorded, and written. Raises AlreadyDone, ChannelBusy after `wait` seconds.
+    Raises AlreadyDone, ChannelBusy, MoreThanTold.
     """
-    verb = "Activated" if active else "Deactivated"
-    return _write(chosen.filter(active=not active), channel, verb, "updated", by, wait, finish, passed, active=active)
+    deed = _ACTIVATE if active else _DEACTIVATE
+    return _write(deed, chosen.filter(active=not active), channel, by, how, {"active": active})
 
 
-def delete_all(
-    chosen: "QuerySet[Segment]",
-    channel: Channel,
-    by: By,
-    *,
-    wait: int | None = WEB_WAIT,
-    finish: Finish | None = None,
-    passed: Passed = lambda: None,
-) -> ChangeSet | None:
-    """Delete the `chosen` segments of `channel`; None if there are none any more. Otherwise as set_active_all()."""
-    return _write(chosen, channel, "Deleted", "deleted", by, wait, finish, passed)
-
-
-STEPS = {"updated": (RECORD_SWITCHED, SWITCH), "deleted": (RECORD_DELETED, DELETE)}
+def delete_all(chosen: "QuerySet[Segment]", channel: Channel, by: By, how: How = How()) -> ChangeSet | None:
+    """Delete the `chosen` segments of `channel`; None if there are none any more. Raises as set_active_all()."""
+    return _write(_DELETE, chosen, channel, by, how, {})
 
 
 def _write(
-    chosen: "QuerySet[Segment]",
-    channel: Channel,
-    verb: str,
-    outcome: str,
-    by: By,
-    wait: int | None,
-    finish: Finish | None,
-    passed: Passed,
-    **values: Any,
+    deed: _Deed, chosen: "QuerySet[Segment]", channel: Channel, by: By, how: How, values: dict[str, Any]
 ) -> ChangeSet | None:
-    with locked([channel], wait):
-        change_set = open_set(ChangeSet.Kind.BULK, by, verb)
+    with locked([channel], how.wait):
+        change_set = open_set(ChangeSet.Kind.BULK, by, deed.verb)
         with _chosen(chosen) as number, connection.cursor() as cursor:
             reach("bulk:chosen")
-            passed()
+            how.expect(number)
+            how.passed()
             if number:
                 parameters = {"change_set": change_set.pk, "now": timezone.now(), **values}
-                for step in STEPS[outcome]:
+                for step in (deed.record, deed.write):
                     cursor.execute(step, parameters)
-                    expect(cursor.rowcount, number, outcome)
-                    passed()
+                    expect(cursor.rowcount, number, deed.outcome)
+                    how.passed()
         reach("bulk:written")
         done = change_set if number else None
         if done:
-            done.label = f"{verb} {_segments(number)}"
+            done.label = f"{deed.verb} {_segments(number)}"
             done.save(update_fields=["label"])
-            close_set(done, channel, **{outcome: number})
+            close_set(done, channel, **{deed.outcome: number})
         else:
             change_set.delete()
-        if finish:
-            finish(done)
+        how.finish(done)
         reach("bulk:before_commit")
     reach("bulk:committed")
     return done
@@ -170,35 +183,27 @@ def _adding(chosen: "QuerySet[Segment]", channels: Iterable[Channel]) -> Iterato
                 yield channel, planned
 
 
-def add_to(
-    chosen: "QuerySet[Segment]",
-    channels: Iterable[Channel],
-    by: By,
-    *,
-    wait: int | None = WEB_WAIT,
-    finish: Finish | None = None,
-    passed: Passed = lambda: None,
-) -> ChangeSet | None:
+def add_to(chosen: "QuerySet[Segment]", channels: Iterable[Channel], by: By, how: How = How()) -> ChangeSet | None:
     """Add segments with the name, segment ID, link and status of the `chosen` to `channels`; what is there is skipped.
 
-    An import of them, but for the file. None if all are there. `passed` is called when they are found and as by
-    apply(). Otherwise as set_active_all().
+    An import of them, but for the file. None if all are there. `how.passed` is called when they are found and as by
+    apply(). Raises as set_active_all().
     """
     channels = list(channels)
-    names = " and ".join(channel.name for channel in channels)
 
     def end(result: Result) -> None:
         created = sum(counts.created for counts in result.counts.values())
         if not created:
             raise _NothingToAdd
+        names = " and ".join(channel.name for channel in channels if result.counts[channel.pk].created)
         result.change_set.label = f"Added {_segments(created)} to {names}"
         result.change_set.save(update_fields=["label"])
-        if finish:
-            finish(result.change_set)
+        how.finish(result.change_set)
 
     try:
         with stage_segments(chosen) as staged:
-            passed()
+            how.expect(staged.rows)
+            how.passed()
             return apply(
                 staged,
                 channels,
@@ -206,13 +211,12 @@ def add_to(
                 kind=ChangeSet.Kind.BULK,
                 source=Source.MANUAL,
                 by=by,
-                wait=wait,
+                wait=how.wait,
                 finish=end,
-                passed=passed,
+                passed=how.passed,
             ).change_set
     except _NothingToAdd:
-        if finish:
-            finish(None)
+        how.finish(None)
         return None
 
 

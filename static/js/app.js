@@ -167,7 +167,7 @@ function tellTicked() {
   const rows = ticks();
   const ticked = rows.filter((row) => row.checked).length;
   const all = document.querySelector("#bulk [name=all]");
-  if (all && !ticked) all.checked = false;
+  if (all && ticked < rows.length) all.checked = false; // who takes one off means it
   const words = document.querySelector("[data-ticked]");
   if (words) words.textContent = all?.checked ? "All selected" : `${ticked} selected`;
   const head = document.querySelector("[data-tick-all]");
@@ -181,11 +181,12 @@ document.addEventListener("click", (event) => {
   if (event.target.name !== "ids") return;
   const rows = ticks();
   const [from, to] = [rows.indexOf(lastTick), rows.indexOf(event.target)].sort((a, b) => a - b);
-  if (event.shiftKey && from >= 0) for (const row of rows.slice(from, to)) row.checked = event.target.checked;
+  if (event.shiftKey && from >= 0) for (const row of rows.slice(from, to + 1)) row.checked = event.target.checked;
   lastTick = event.target;
 });
 document.addEventListener("change", (event) => {
   if (event.target.matches("[data-tick-all]")) for (const row of ticks()) row.checked = event.target.checked;
+  if (event.target.matches("#bulk [name=all]:checked")) for (const row of ticks()) row.checked = true;
   if (event.target.matches("[data-tick-all], [form=bulk], #bulk input")) tellTicked();
 });
 document.addEventListener("reset", () => setTimeout(tellTicked));
@@ -266,14 +267,20 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   }
   if (event.detail.target === panel && toasts) document.body.append(toasts); // else the swap would take them away
 });
+// What a page of an error says, which came instead of a fragment; undefined if it is none of ours.
+function told(html) {
+  return new DOMParser().parseFromString(html, "text/html").querySelector(".oops p")?.textContent;
+}
+
 document.addEventListener("htmx:afterSwap", openDialog);
 document.addEventListener("htmx:afterSettle", startToasts);
 document.addEventListener("htmx:sendError", () => say("Access Audience could not be reached. Nothing was changed; try again."));
+const REFUSALS = new Set([413, 429, 503]); // whose pages say what to do
 document.addEventListener("htmx:responseError", (event) => {
   const status = event.detail.xhr.status;
   if (status === 403) say("You don't have access to this. Ask an admin of your workspace.");
   else if (status === 404) say("This is no longer here. Reload the page to see what is.");
-  else say("Something went wrong on our side. Reload the page, then try again.");
+  else say((REFUSALS.has(status) && told(event.detail.xhr.responseText)) || "Something went wrong on our side. Reload the page, then try again.");
 });
 
 if (panel) openDialog();

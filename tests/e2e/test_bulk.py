@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from django.db import connection
 from playwright.sync_api import Locator, Page, expect
+from pytest_django.fixtures import SettingsWrapper
 
 from jobs import lease
 from jobs.runner import perform
@@ -65,6 +66,42 @@ def test_all_that_match_are_deleted_after_a_question(page: Page, thirty: list[Se
     question.get_by_role("button", name="Delete 30 segments").click()
     expect(toast(page, "Deleted 30 segments.")).to_be_visible()
     assert list(Segment.objects.values_list("name", flat=True)) == ["Lapsed"]
+
+
+def test_who_takes_one_off_after_all_were_selected_means_it(page: Page, thirty: list[Segment]) -> None:
+    page.goto(LIST)
+    tick(page, "VIP 01").check()
+    bar(page).get_by_text("Select all 30").click()
+    expect(tick(page, "VIP 24")).to_be_checked()
+    expect(bar(page)).to_contain_text("All selected")
+    tick(page, "VIP 03").uncheck()
+    expect(bar(page)).to_contain_text("24 selected")
+    bar(page).get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Delete 24 segments").click()
+    expect(toast(page, "Deleted 24 segments.")).to_be_visible()
+    assert Segment.objects.filter(name="VIP 03").exists()
+
+
+@pytest.mark.parametrize(("first", "last"), [("VIP 02", "VIP 05"), ("VIP 05", "VIP 02")])
+def test_a_range_has_both_its_ends(page: Page, thirty: list[Segment], first: str, last: str) -> None:
+    page.goto(LIST)
+    tick(page, first).check()
+    tick(page, first).uncheck()
+    tick(page, last).click(modifiers=["Shift"])
+    expect(bar(page)).to_contain_text("4 selected")
+
+
+def test_who_may_have_no_more_waiting_is_told_what_to_do(
+    page: Page, thirty: list[Segment], monkeypatch: pytest.MonkeyPatch, settings: SettingsWrapper
+) -> None:
+    monkeypatch.setattr(bulk, "IN_REQUEST", 2)
+    settings.WAITING_JOBS = 0
+    page.goto(LIST)
+    tick(page, "VIP 01").check()
+    bar(page).get_by_text("Select all 30").click()
+    bar(page).get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Delete 30 segments").click()
+    expect(toast(page, "cancel what you do not need")).to_be_visible()
 
 
 def test_ticked_segments_are_added_to_another_channel(page: Page, thirty: list[Segment]) -> None:

@@ -438,6 +438,8 @@ NO_PAGE = {  # answers no GET, or not with a page
     "segments:across_export",
     "segments:export",
     "segments:rename",  # a form in a row of the list
+    "segments:cancel_bulk",
+    "segments:cancel_undo",
     "segments:status",
     "segments:restore",
     "segments:activity_export",

@@ -273,6 +273,19 @@ def test_a_page_that_looked_far_enough_says_so_and_the_next_goes_on(monkeypatch:
     assert [name for page in pages for name in names(page)] == [f"s {number}" for number in range(71, 80)]
 
 
+def test_from_a_page_whose_rows_are_all_gone_one_can_go_back(as_marketer: Client) -> None:
+    for number in range(26):
+        SegmentFactory(name=f"s {number:02}", active=False)
+    first = as_marketer.get(URL, {"status": "inactive"}).context["page"]
+    Segment.objects.filter(name="s 25").update(active=True)
+    response = as_marketer.get(URL, {"status": "inactive", "cursor": first.next})
+    html = response.content.decode()
+    assert "No more of them" in html
+    assert "No segment matches" not in html
+    back = as_marketer.get(URL, {"status": "inactive", "cursor": response.context["page"].previous})
+    assert names(back.context["page"]) == names(first)
+
+
 @pytest.mark.parametrize(
     "query", ["", "?q=s", "?q=zzz", "?show=mixed", "?show=every", "?status=inactive&source=csv", "?sort=in-sms"]
 )

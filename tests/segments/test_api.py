@@ -10,6 +10,7 @@ from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from schemathesis import GenerationMode
@@ -20,7 +21,7 @@ from channels.models import Channel
 from people.models import ApiToken, Person
 from segments import api as own
 from segments import changes
-from segments.models import Source
+from segments.models import ChangeSet, ChangeSetChannel, Source
 from tests.factories import SegmentFactory
 
 pytestmark = pytest.mark.django_db
@@ -240,6 +241,14 @@ def test_another_question_or_name_of_the_channel_is_another_answer(api: Client) 
     assert again(api, first, {"q": "v"}) == 200
     assert again(api, first, {"active": "true"}) == 200
     Channel.objects.filter(slug="email").update(name="Mail")
+    assert again(api, first) == 200
+
+
+def test_a_number_that_a_restored_backup_gives_out_again_is_another_answer(api: Client) -> None:
+    SegmentFactory(name="VIP")
+    first = api.get(URL)
+    of_channel = ChangeSetChannel.objects.filter(channel__slug="email").latest("id")
+    ChangeSet.objects.filter(pk=of_channel.change_set_id).update(at=timezone.now())
     assert again(api, first) == 200
 
 

@@ -138,7 +138,7 @@ def test_what_fails_at_the_end_leaves_everything_as_it_was(email: Channel, segme
         lambda *args, **given: changes.set_active_all(*args[:2], False, *args[2:], **given),
     ):
         with pytest.raises(ZeroDivisionError):
-            action(email.segments.all(), email, By(), finish=lambda _done: 1 / 0)  # type: ignore[operator]
+            action(email.segments.all(), email, By(), how=changes.How(finish=lambda _done: 1 / 0))  # type: ignore[operator]
         assert seen(email) == before
         assert Change.objects.count() == 0
 

@@ -6,11 +6,14 @@ from uuid import uuid4
 import pytest
 from django.http import HttpResponse
 from django.test import Client
+from django.utils import timezone
 
 from channels.models import Channel
+from jobs.models import Status
 from jobs.worker import Worker
-from segments import bulk
-from segments.models import BulkJob, ChangeSet, Segment
+from people.models import Person
+from segments import bulk, outlook
+from segments.models import BulkJob, ChangeSet, Segment, Source
 from tests.factories import SegmentFactory
 
 pytestmark = pytest.mark.django_db
@@ -234,6 +237,115 @@ def test_a_job_that_finds_nothing_to_do_says_so(as_marketer: Client, segments: l
     Segment.objects.update(active=True)
     Worker("bulk").work(drain=True)
     assert "they are all active already" in as_marketer.get(response["Location"]).content.decode()
+
+
+def test_more_than_were_told_of_are_asked_about_again(as_marketer: Client, segments: list[Segment]) -> None:
+    SegmentFactory(name="VIP of an import")
+    sms = Channel.objects.get(slug="sms")
+    for do, told, found in (("delete", 5, 6), ("deactivate", 3, 4), ("add", 5, 6)):
+        response = send(as_marketer, do, [], all="1", q="vip", sure="1", told=told, channels=[sms.pk])
+        assert response.status_code == 422
+        html = response.content.decode()
+        assert f"{found} segments match by now, not {told}. Nothing was changed." in html
+        assert f'name="told" value="{found}"' in html
+    assert not ChangeSet.objects.filter(kind="bulk").exists()
+    assert send(as_marketer, "delete", [], all="1", q="vip", sure="1", told=7).status_code == 302
+    assert [segment.name for segment in Segment.objects.all()] == ["Lapsed"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("do", ["deactivate", "delete", "add"])
+def test_a_job_changes_nothing_where_more_match_by_now(
+    as_marketer: Client, segments: list[Segment], large: None, do: str
+) -> None:
+    sms = Channel.objects.get(slug="sms")
+    told = 3 if do == "deactivate" else 5
+    response = send(as_marketer, do, [], all="1", q="vip", sure="1", told=told, channels=[sms.pk])
+    SegmentFactory(name="VIP of an import")
+    Worker("bulk").work(drain=True)
+    assert f"{told + 1} segments match by now, not {told}." in as_marketer.get(response["Location"]).content.decode()
+    assert not ChangeSet.objects.filter(kind="bulk").exists()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("chosen", [{"q": "", "status": "gone-from-klaviyo"}, {"q": "", "tag": "vip"}])
+def test_a_job_chosen_by_a_filter_that_there_is_no_more_changes_nothing(
+    as_marketer: Client, segments: list[Segment], email: Channel, marketer: Person, chosen: dict[str, str]
+) -> None:
+    job = BulkJob.objects.create(channel=email, action="delete", chosen=chosen, user=marketer)
+    Worker("bulk").work(drain=True)
+    page = as_marketer.get(f"{URL}{job.pk}/").content.decode()
+    assert "chosen by a filter that there is no more" in page
+    assert Segment.objects.count() == 6
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_job_that_waits_can_be_cancelled(as_marketer: Client, segments: list[Segment], large: None) -> None:
+    page = send(as_marketer, "delete", [], all="1", q="vip", sure="1")["Location"]
+    assert f'action="{page}cancel/"' in as_marketer.get(page).content.decode()
+    assert as_marketer.post(f"{page}cancel/").status_code == 302
+    assert "Cancelled before anything was written." in as_marketer.get(page).content.decode()
+    Worker("bulk").work(drain=True)
+    assert Segment.objects.count() == 6
+    BulkJob.objects.update(status=Status.DONE)
+    assert "too late to cancel" in messages(as_marketer.post(f"{page}cancel/"))[-1]
+
+
+def test_what_is_gone_meanwhile_is_said(as_marketer: Client, segments: list[Segment]) -> None:
+    Segment.objects.filter(pk=segments[0].pk).delete()
+    assert "they are gone" in messages(send(as_marketer, "deactivate", segments[:1]))[0]
+
+
+def test_those_that_the_next_sync_adds_again_are_told(as_marketer: Client) -> None:
+    of_klaviyo = {"klaviyo_kind": "list", "source": Source.KLAVIYO}
+    comes_back = SegmentFactory(name="VIP", segment_id="a", klaviyo_id="a", **of_klaviyo)
+    gone = SegmentFactory(name="Gone", segment_id="b", klaviyo_id="b", missing_since=timezone.now(), **of_klaviyo)
+    one, one_of = "It comes from Klaviyo.", "1 of them comes from Klaviyo."
+    for chosen, said in (([comes_back], one), ([gone], ""), ([comes_back, gone], one_of)):
+        html = send(as_marketer, "delete", chosen).content.decode()
+        assert [words for words in (one, one_of) if words in html] == ([said] if said else [])
+    assert one in as_marketer.get(f"{LIST}{comes_back.pk}/delete/").content.decode()
+    assert one not in as_marketer.get(f"{LIST}{gone.pk}/delete/").content.decode()
+
+
+def test_only_channels_that_got_some_are_named(as_marketer: Client, segments: list[Segment]) -> None:
+    sms, meta = (Channel.objects.get(slug=slug) for slug in ("sms", "meta"))
+    SegmentFactory(channel=meta, name="Lapsed")
+    response = send(as_marketer, "add", segments[-1:], sure="1", channels=[sms.pk, meta.pk])
+    assert messages(response) == ["Added 1 segment to SMS."]
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_what_cannot_be_added_as_several_have_its_name_is_not_called_there(as_marketer: Client, number: int) -> None:
+    chosen = [SegmentFactory(name=name) for name in ("VIP", "Lapsed")[:number]]
+    for segment_id in "ab":
+        SegmentFactory(channel=Channel.objects.get(slug="sms"), name="VIP", segment_id=segment_id)
+    html = send(as_marketer, "add", chosen).content.decode()
+    said = "Several segments there have its name", "1 new, 1 cannot be added, as several there have the name"
+    assert said[number - 1] in html
+
+
+def test_of_very_many_it_is_not_compared_what_is_there(
+    as_marketer: Client, segments: list[Segment], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outlook, "COMPARED", 4)
+    html = send(as_marketer, "add", [], all="1", q="vip").content.decode()
+    assert html.count("Up to 5 new segments") == 2
+
+
+def test_the_question_leads_back_to_pages_of_ours_alone(as_marketer: Client, segments: list[Segment]) -> None:
+    html = send(as_marketer, "delete", segments[:1], next="https://evil.example/").content.decode()
+    assert "evil.example" not in html
+
+
+def test_nothing_secret_gets_into_an_address(as_marketer: Client, segments: list[Segment]) -> None:
+    html = as_marketer.get(LIST).content.decode()
+    for form in re.findall(r"<form.*?</form>", html, re.DOTALL):
+        if "csrfmiddlewaretoken" in form:
+            assert 'method="post"' in form
+            assert 'formmethod="get"' not in form
+    response = as_marketer.post(f"{LIST}export/", {"ids": [segments[0].pk]})
+    assert len(b"".join(response.streaming_content).splitlines()) == 2  # type: ignore[arg-type]
 
 
 def test_a_viewer_can_tick_and_export_and_nothing_else(as_viewer: Client, segments: list[Segment]) -> None:

@@ -116,6 +116,17 @@ def test_first_page_is_whole_when_rows_before_it_are_gone(many: Channel) -> None
     assert (len(back.rows), back.start, back.previous) == (5, 0, "")
 
 
+@pytest.mark.parametrize("sort", SORTS)
+def test_a_page_whose_rows_are_all_gone_is_the_one_before_it(many: Channel, sort: str) -> None:
+    *_, earlier, last = pages = walk(many, sort, 5)
+    Segment.objects.filter(pk__in=[row.pk for row in last.rows]).delete()
+    shown = page_of(many.segments.for_list(), sort, earlier.next, 5)
+    assert [row.pk for row in shown.rows] == [row.pk for row in earlier.rows]
+    assert (shown.start, bool(shown.previous), shown.next) == (5 * (len(pages) - 2), True, "")
+    many.segments.all().delete()
+    assert page_of(many.segments.for_list(), sort, earlier.next, 5) == Page([], 0, "", "")
+
+
 def test_longest_names_make_a_cursor_that_fits_an_address(db: None) -> None:
     for number in range(2):
         SegmentFactory(name="".join(chr(0x1F300 + (i * 7 + number) % 500) for i in range(255)))

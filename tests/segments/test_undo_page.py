@@ -124,6 +124,21 @@ def test_does_what_it_showed_and_can_be_undone(as_marketer: Client, import_of_fo
     assert f'action="/activity/{undone.pk}/undo/"' in as_marketer.get(LIST).content.decode()
 
 
+def test_what_it_left_alone_is_said(as_marketer: Client, import_of_four: ChangeSet) -> None:
+    as_marketer.post(url(import_of_four), {"form_token": token(), "next": LIST})
+    html = as_marketer.get(LIST).content.decode()
+    assert "The import of attentive.csv is undone; 2 of 4 were changed since, and left alone." in html
+
+
+def test_pressed_twice_in_a_message_it_says_that_it_is_undone(as_marketer: Client) -> None:
+    change_set = changes.delete(SegmentFactory(name="VIP"), changes.By())
+    for _ in range(2):
+        as_marketer.post(url(change_set))
+    html = as_marketer.get(LIST).content.decode()
+    assert "This was undone already." in html
+    assert "Nothing was undone" not in html
+
+
 def test_sent_twice_it_undoes_once(as_marketer: Client, import_of_four: ChangeSet) -> None:
     data = {"form_token": token()}
     for _ in range(2):

@@ -117,7 +117,25 @@ def test_what_was_edited_while_it_waited_is_kept(as_marketer: Client, made: Chan
     changes.set_active(segment, False, changes.By())
     work()
     assert list(Segment.objects.all()) == [segment]
-    assert UndoJob.objects.get().undo.channels.get().kept == 1
+    job = UndoJob.objects.get()
+    assert job.undo
+    assert job.undo.channels.get().kept == 1
+    assert job.said().after == "; 1 of 5 was changed since, and left alone"
+
+
+def test_it_can_be_cancelled_while_it_waits(as_marketer: Client, made: ChangeSet) -> None:
+    confirm(as_marketer, made)
+    url = f"/activity/{made.pk}/"
+    assert f'action="{url}undo/cancel/"' in as_marketer.get(url).content.decode()
+    as_marketer.post(f"{url}undo/cancel/")
+    assert claim("a test") is None
+    assert Segment.objects.count() == 5
+    html = as_marketer.get(url).content.decode()
+    assert "Cancelled. Nothing was changed." in html
+    assert "undo/cancel/" not in html
+    confirm(as_marketer, made)
+    work()
+    assert not Segment.objects.exists()
 
 
 def test_nothing_left_to_undo_is_said(as_marketer: Client, made: ChangeSet) -> None:
