@@ -1,5 +1,6 @@
 """How gunicorn serves Access Audience. Where, its supervisor says, or whoever starts it on its own."""
 
+import logging
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ from accessaudience import pool, prepare
 from accessaudience.parent import SUPERVISOR, end_with, end_with_supervisor
 
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
+MADE_HERE = "accessaudience-metrics-"
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "accessaudience.settings")
 
 from django.conf import settings  # noqa: E402
@@ -31,10 +33,10 @@ try:
 except ImproperlyConfigured as error:
     sys.exit(str(error))
 
-# Where the processes of this server share what they count: prometheus_client looks for it when it is imported.
-_shared = ""
+# Where the processes of this server share what they count: prometheus_client looks for it when it is imported. HUP and
+# USR2 read this file again, with the folder that was made before.
 if settings.METRICS_TOKEN and SHARED not in os.environ:
-    os.environ[SHARED] = _shared = tempfile.mkdtemp(prefix="accessaudience-metrics-")
+    os.environ[SHARED] = tempfile.mkdtemp(prefix=MADE_HERE)
 
 if SUPERVISOR in os.environ:  # end with it, and prepare what is not yet: in this process, which loads Django once
     end_with_supervisor()
@@ -43,6 +45,7 @@ if SUPERVISOR in os.environ:  # end with it, and prepare what is not yet: in thi
 
 def when_ready(server):
     """Say where the pages are, and to the supervisor that the worker may start."""
+    logging.getLogger("accessaudience").info("%s web processes at %s", workers, ", ".join(map(str, server.LISTENERS)))
     if SUPERVISOR in os.environ:
         print(f"Access Audience is at {os.environ['PUBLIC_ADDRESS']} (stop it with Ctrl-C).", flush=True)
         os.kill(int(os.environ[SUPERVISOR]), signal.SIGUSR1)
@@ -55,6 +58,7 @@ def post_fork(server, worker):
 
 
 def on_exit(server):
-    """Remove what was counted, unless another server has taken this one's place (USR2) and goes on with it."""
-    if _shared and not server.reexec_pid:
-        shutil.rmtree(_shared, ignore_errors=True)
+    """Remove what was counted, unless another server goes on with it: one that this began by USR2, or was begun by."""
+    shared = os.environ.get(SHARED, "")
+    if MADE_HERE in shared and not (server.reexec_pid or server.master_pid):
+        shutil.rmtree(shared, ignore_errors=True)

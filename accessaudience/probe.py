@@ -14,7 +14,11 @@ PATIENCE = 5  # seconds
 def main() -> int:
     """Ask for /health/live."""
     host = os.environ.get("ALLOWED_HOSTS", "").split(",")[0].strip().lstrip(".") or "localhost"
-    server = http.client.HTTPConnection("127.0.0.1", int(os.environ.get("PORT", "8000")), timeout=PATIENCE)
+    port = os.environ.get("PORT", "8000")
+    if not port.isdecimal():
+        print(f"PORT must be a number, not {port!r}.")
+        return 1
+    server = http.client.HTTPConnection("127.0.0.1", int(port), timeout=PATIENCE)
     try:
         server.request("GET", "/health/live", headers={"Host": "localhost" if host == "*" else host})
         status = server.getresponse().status

@@ -57,8 +57,10 @@ def _perform(job: Job, must_go: Callable[[], bool] | None, *, once: bool) -> Non
         log.warning("%s %s is not ours any more; nothing of it was written", job._meta.model_name, job.pk)
         _let_go(job)
     except GivenBack:
+        log.info("%s %s is given back: this process ends", job._meta.model_name, job.pk)
         _end(job, lambda: give_back(job, counted=False))
     except JobError as error:
+        log.warning("%s %s failed: %s", job._meta.model_name, job.pk, error.code)
         failure = job.changes_on_failure(error)
         _end(job, lambda: finish(job, Status.FAILED, **failure))
     except Exception as error:  # the one broad except of the project: any fault of a job ends here
@@ -112,6 +114,7 @@ def _work(job: Job) -> None:
     reach("job:done")
     if job.status in LIVE:
         raise RuntimeError(f"{job.pipeline}.{job.goal} returned without finish()")
+    log.info("%s %s has ended: %s", job._meta.model_name, job.pk, job.status)
 
 
 def _as_job_error(error: Exception) -> JobError:

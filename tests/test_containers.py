@@ -109,9 +109,26 @@ def test_nothing_starts_before_what_it_waits_for_and_prepare_is_first() -> None:
     assert all("prepare" in SERVICES[name]["depends_on"] for name in OURS if name != "prepare")
 
 
+def is_left_out(path: str) -> bool:
+    """Whether .dockerignore keeps `path`, or a folder that it is in, out of the image: from the root, but for `**/`."""
+    lines = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
+    patterns = [
+        re.escape(line).replace(r"\*\*/", "(.*/)?").replace(r"\*", "[^/]*") for line in lines if line[:1] != "#"
+    ]
+    return any(re.match(f"{pattern}(/|$)", path) for pattern in patterns)
+
+
 def test_no_secret_and_nothing_made_here_is_in_the_image() -> None:
-    ignored = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
-    assert {".*", "data", "*.env", "tests"} <= set(ignored)
+    made = (
+        ".env",
+        "containers/audience.env",
+        "data/secret_key",
+        "tests/settings.py",
+        "jobs/__pycache__/a.pyc",
+        ".git/x",
+    )
+    assert [path for path in made if not is_left_out(path)] == []
+    assert not any(map(is_left_out, ("manage.py", "segments/models.py", "templates/base.html", "requirements.lock")))
     assert not re.search(r"^(?:ENV|ARG).*(?:SECRET|PASSWORD|KEY|TOKEN)", DOCKERFILE, re.MULTILINE)
     assert all(value == "" for name, value in EXAMPLE.items() if "SECRET" in name or "PASSWORD" in name)
 
@@ -120,8 +137,11 @@ def test_no_secret_and_nothing_made_here_is_in_the_image() -> None:
 def image(tmp_path: Path) -> Path:
     """The folder of the application as the image holds it, static files collected as there; nothing else is in it."""
     app = tmp_path / "app"
-    ignored = [line.strip("/") for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines()]
-    shutil.copytree(ROOT, app, ignore=shutil.ignore_patterns(*[line.removeprefix("**/") for line in ignored]))
+
+    def ignored(folder: str, names: list[str]) -> set[str]:
+        return {name for name in names if is_left_out((Path(folder) / name).relative_to(ROOT).as_posix())}
+
+    shutil.copytree(ROOT, app, ignore=ignored)
     given = {"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path / "build")}
     command = [sys.executable, "-m", "accessaudience.prepare", "--static"]
     done = subprocess.run(command, cwd=app, env=given, capture_output=True, text=True, check=False)
@@ -134,6 +154,20 @@ def test_the_image_needs_no_database_and_no_secret_to_be_built(image: Path) -> N
     assert (image / "manage.py").exists()
     assert not [path for path in image.rglob("*") if path.suffix == ".sqlite3" or path.name == "secret_key"]
     assert not (image / "tests").exists()
+
+
+def test_git_keeps_no_environment() -> None:
+    for path in (".env", "containers/audience.env"):
+        git = ["git", "check-ignore", "--quiet", "--no-index", path]
+        assert subprocess.run(git, cwd=ROOT, check=False).returncode == 0, path
+
+
+def test_the_probe_says_what_is_wrong_with_its_port(environment: dict[str, str]) -> None:
+    probe = [sys.executable, "-m", "accessaudience.probe"]
+    done = subprocess.run(
+        probe, cwd=ROOT, env={**environment, "PORT": "abc"}, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (1, "PORT must be a number, not 'abc'.\n", "")
 
 
 @pytest.mark.django_db(transaction=True)

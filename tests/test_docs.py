@@ -41,7 +41,7 @@ VARIABLES = set(re.findall(r"^([A-Z_]+) \??:?=", MAKEFILE, re.MULTILINE)) | {
     if name
 }
 # Of other programs, of the system, and names in the code that a page explains.
-ELSEWHERE = {"TMPDIR", "PYTHONPATH", "WAL", "NULL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+ELSEWHERE = {"COMPOSE_ENV_FILES", "TMPDIR", "PYTHONPATH", "WAL", "NULL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
 OURS = {name for name, app in get_commands().items() if not app.startswith("django.")}
 WHERE_PAGES_ARE = (
     "api",

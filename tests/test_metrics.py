@@ -1,6 +1,7 @@
 """What /metrics answers: to whom, which figures, and the same from every process."""
 
 import re
+import signal
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -248,6 +249,8 @@ def test_every_process_tells_what_all_have_counted_and_those_before_them(server:
         asked += 1
     assert [counted() for _ in range(6)] == [asked] * 6
     server.process.children()[0].terminate()  # another takes its place
+    assert [counted() for _ in range(6)] == [asked] * 6
+    server.process.send_signal(signal.SIGHUP)  # and now of both
     assert [counted() for _ in range(6)] == [asked] * 6
     assert server.stop() == 0
     assert not folder.exists()

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from imports.models import ImportJob
 from jobs import lease, runner
+from jobs.lease import GivenBack
 from jobs.models import Job, JobError, Lane, Status
 from people.models import Person
 
@@ -34,6 +35,22 @@ def test_job_that_cannot_be_done_fails_at_once_and_says_why(queue: Queue, pipeli
     assert (job.status, job.code, job.error_line) == (Status.FAILED, "unclosed_quote", 7)
     assert job.message == "A quote is opened and not closed."
     assert not Lane.objects.exists()
+
+
+def test_what_becomes_of_a_job_is_logged(queue: Queue, pipeline: Any, caplog: pytest.LogCaptureFixture) -> None:
+    queue()
+    works = pipeline.run
+    for run, said in (
+        (raising(GivenBack), "is given back"),
+        (works, "has ended: done"),
+        (raising(JobError("unclosed_quote", "In “secret name”.")), "failed: unclosed_quote"),
+    ):
+        ImportJob.objects.update(status=Status.WAITING)
+        pipeline.run = run
+        caplog.clear()
+        runner.perform(lease.claim("w"))
+        assert said in caplog.text
+        assert "secret name" not in caplog.text
 
 
 def test_unexpected_error_is_tried_again_later_and_then_fails(queue: Queue, pipeline: Any) -> None:

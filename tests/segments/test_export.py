@@ -2,7 +2,9 @@
 
 import csv
 import io
+import os
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -107,9 +109,9 @@ def test_empty_channel_gives_the_header(as_viewer: Client) -> None:
 
 
 @pytest.mark.django_db
-def test_stranger_is_refused_and_only_get_allowed(as_marketer: Client, client: Client) -> None:
+def test_stranger_is_refused_and_nothing_is_put_there(as_marketer: Client, client: Client) -> None:
     assert client.get(URL).status_code == 302
-    assert as_marketer.post(URL).status_code == 405
+    assert as_marketer.put(URL).status_code == 405
     assert as_marketer.get("/channels/fax/segments/export/").status_code == 404
 
 
@@ -151,6 +153,23 @@ def test_command_leaves_nothing_where_it_cannot_write(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="could not be written"):
         call_command("export_segments", channel="email", output=str(tmp_path / "no" / "out.csv"))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.django_db
+def test_command_replaces_nothing_but_files(tmp_path: Path) -> None:
+    SegmentFactory(name="VIP")
+    pipe, link, file = (tmp_path / name for name in ("pipe", "link", "out.csv"))
+    os.mkfifo(pipe)
+    link.symlink_to(file)
+    read: list[bytes] = []
+    reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()))
+    reader.start()
+    for path in (pipe, link):
+        call_command("export_segments", channel="email", output=str(path))
+    reader.join()
+    assert pipe.is_fifo()
+    assert link.is_symlink()
+    assert b"VIP" in file.read_bytes() == read[0]
 
 
 @pytest.mark.django_db

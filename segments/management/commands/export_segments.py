@@ -47,7 +47,14 @@ class Command(BaseCommand):
                 bar.update(min(piece.count("\r\n"), total - bar.n))
 
     def _write_file(self, path: Path, pieces: Iterable[str]) -> None:
-        """Write beside `path`, then put it in its place: no half a file is ever found there."""
+        """Write beside `path`, then put it in its place: no half a file is ever found there.
+
+        What is no file, such as /dev/null or a pipe, is written to.
+        """
+        path = path.resolve()  # a link stays one
+        if path.exists() and not path.is_file():
+            self._write_into(path, pieces)
+            return
         unfinished = path.with_name(f".{path.name}.{os.getpid()}")
         try:
             with unfinished.open("x", encoding="utf-8", newline="") as file:
@@ -57,6 +64,13 @@ class Command(BaseCommand):
             raise CommandError(f"{path} could not be written: {error.strerror}.") from error
         finally:
             unfinished.unlink(missing_ok=True)
+
+    def _write_into(self, path: Path, pieces: Iterable[str]) -> None:
+        try:
+            with path.open("w", encoding="utf-8", newline="") as file:
+                file.writelines(pieces)
+        except OSError as error:
+            raise CommandError(f"{path} could not be written: {error.strerror}.") from error
 
     def _write_out(self, pieces: Iterable[str]) -> None:
         if isinstance(sys.stdout, io.TextIOWrapper):
