@@ -5,6 +5,7 @@ of the content policy fails the test at its end.
 """
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
@@ -102,10 +103,11 @@ def open_context(browser: Browser, live_server: LiveServer) -> Iterator[Callable
 
 
 def expected_status(message: ConsoleMessage) -> bool:
-    """Whether the console only repeats what a test asks for: a 403, 404 or 422, or to leave the page amid a request."""
+    """Whether the console only repeats what a test asks for: such a status, or to leave the page amid a request."""
     if message.text.startswith(("htmx:sendAbort", "htmx:afterRequest")):
         return True
-    return any(f"the server responded with a status of {status}" in message.text for status in (403, 404, 413, 422))
+    found = re.search(r"(?:the server responded with a status of|^Response Status Error Code) (\d{3})\b", message.text)
+    return found is not None and int(found[1]) in (403, 404, 413, 422, 429)
 
 
 def sign_in(context: BrowserContext, person: Person, url: str) -> None:

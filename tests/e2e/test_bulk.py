@@ -2,11 +2,11 @@
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.db import connection
 from playwright.sync_api import Locator, Page, expect
-from pytest_django.fixtures import SettingsWrapper
 
 from jobs import lease
 from jobs.runner import perform
@@ -92,7 +92,7 @@ def test_a_range_has_both_its_ends(page: Page, thirty: list[Segment], first: str
 
 
 def test_who_may_have_no_more_waiting_is_told_what_to_do(
-    page: Page, thirty: list[Segment], monkeypatch: pytest.MonkeyPatch, settings: SettingsWrapper
+    page: Page, thirty: list[Segment], monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
     monkeypatch.setattr(bulk, "IN_REQUEST", 2)
     settings.WAITING_JOBS = 0
