@@ -33,7 +33,7 @@ from jobs.presence import is_missing, last_seen, worker_command, worker_missing
 from jobs.queue import standings, waiting_since
 from people import mfa
 from segments.models import SearchBacklog
-from segments.search_index import has_trigrams
+from segments.search.index import has_trigrams
 
 OK, WARNING, WRONG = "ok", "warning", "wrong"
 LITTLE_SPACE = 1024**3  # bytes

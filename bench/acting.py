@@ -12,15 +12,15 @@ DEACTIVATE = """
 from django.contrib.auth.models import Group
 from channels.models import Channel
 from people.models import Person
-from segments import bulk
+from segments.bulk import acting
 from segments.changes import By
 from segments.models import BulkJob
 person = Person.objects.create(email="bench@example.com")
 person.groups.add(Group.objects.get(name="Marketer"))
-bulk.begin(BulkJob.Action.DEACTIVATE, Channel.objects.get(slug="email"), {"status": "active"}, [], By(person))
+acting.begin(BulkJob.Action.DEACTIVATE, Channel.objects.get(slug="email"), {"status": "active"}, [], By(person))
 """
 UNDO = """
-from segments import undoing
+from segments.undo import undoing
 from segments.changes import By
 from segments.models import BulkJob
 job = BulkJob.objects.get()

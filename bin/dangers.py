@@ -31,9 +31,9 @@ ALLOWED = {  # what a rule says: {file: why}
         "accessaudience/backup.py": "VACUUM INTO and integrity_check have no other form",
         "accessaudience/writelock.py": "PRAGMA: how long SQLite waits",
         "jobs/ticker.py": "PRAGMA of its own connection",
-        "segments/across_rows.py": "the first few of each channel and their like in one query",
+        "segments/across/rows.py": "the first few of each channel and their like in one query",
         "segments/elsewhere.py": "the first few of each channel in one query, which the ORM cannot cut off on SQLite",
-        "segments/search_index.py": "triggers and indexes that the ORM does not know",
+        "segments/search/index.py": "triggers and indexes that the ORM does not know",
     },
     "no check of where a form comes from (csrf_exempt)": {
         "imports/views.py": "its inner view is csrf_protect: nothing may read the file before",

@@ -10,7 +10,7 @@ from django.db.models.functions import RowNumber
 from channels.models import Channel
 from imports.fields import SEGMENT_FIELDS
 from jobs.models import Job, JobError, Page, Said, Status
-from segments.activity import AskedOfEach, is_undone
+from segments.activity.sets import AskedOfEach, is_undone
 from segments.models import ChangeSet
 
 

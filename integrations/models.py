@@ -17,7 +17,7 @@ from integrations.arrival import ArrivalRule, rules_of
 from integrations.klaviyo.client import SCOPES
 from integrations.secrets import Secret, decrypt, encrypt
 from jobs.models import Job, JobError, Page, Said, Status
-from segments.activity import is_undone
+from segments.activity.sets import is_undone
 from segments.models import ChangeSet
 
 SHOWN_OF_KEY = 4

@@ -19,8 +19,8 @@ from jobs.lease import kinds
 from jobs.models import Status, WorkerSeen
 from jobs.presence import MISSING_AFTER
 from overview.tally import ORIGINS, Tally, tallies
-from segments.activity import page_of
-from segments.deeds import Deed
+from segments.activity.deeds import Deed
+from segments.activity.sets import page_of
 from segments.models import ChangeSet, ChangeSetChannel
 
 LATELY = 6

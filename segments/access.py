@@ -13,7 +13,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from people.models import AccessEvent
-from segments.activity_form import KEY_MAX, Asked
+from segments.activity.form import KEY_MAX, Asked
 from segments.export import csv_of, formula_safe
 
 PAGE = 50

@@ -30,7 +30,7 @@ from channels.models import Channel
 from people.models import ApiToken
 from segments.models import ChangeSetChannel
 from segments.pages import Cursor, page_of
-from segments.search import Search
+from segments.search.search import Search
 from segments.values import NAME_MAX
 
 View = Callable[..., HttpResponseBase]

@@ -10,9 +10,9 @@ from django.db.models import F, Window
 from django.db.models.functions import RowNumber
 
 from channels.models import Channel
-from segments import search_index
 from segments.models import Segment
 from segments.queries import union_all
+from segments.search import index
 from segments.values import words
 
 SHOWN = 5  # in each channel
@@ -46,7 +46,7 @@ def _first(channels: Sequence[Channel], text: str, count: int) -> Iterable[Segme
     match there is, so each channel is read in the order of names until it has enough.
     """
     every = Segment.objects.for_list().search(text)
-    few = search_index.candidates(channels, words(text)).keys
+    few = index.candidates(channels, words(text)).keys
     if few is not None:
         place = Window(RowNumber(), partition_by=F("channel"), order_by=("name_key", "id"))
         return every.filter(pk__in=few, channel__in=channels).annotate(place=place).filter(place__lte=count)

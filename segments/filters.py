@@ -10,7 +10,7 @@ from typing import Any
 from channels.models import Channel
 from segments.models import Source
 from segments.queries import GONE, NO_LINK, OVERRIDE, SegmentQuerySet
-from segments.search import Search
+from segments.search.search import Search
 
 STATUSES = {"active": "Active", "inactive": "Inactive", GONE: "Gone from Klaviyo"}
 SOURCES = dict(Source.choices) | {"klaviyo-list": "Klaviyo lists", "klaviyo-segment": "Klaviyo segments"}

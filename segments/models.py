@@ -276,7 +276,7 @@ class Change(models.Model):
 
 
 class SearchText(models.Model):
-    """What the search looks through in place of a segment's wide row; on PostgreSQL. See segments.search_index."""
+    """What the search looks through in place of a segment's wide row; on PostgreSQL. See segments.search.index."""
 
     segment = models.BigIntegerField(primary_key=True)
     channel = models.ForeignKey(Channel, on_delete=models.DO_NOTHING, db_index=False, db_constraint=False)
@@ -317,8 +317,8 @@ class UndoJob(Job):
     `form_token` makes sending its form twice one job, and one change; a change set has at most one undo under way.
     """
 
-    pipeline: ClassVar = "segments.undoing"
-    idle: ClassVar = "segments.search_index.catch_up"
+    pipeline: ClassVar = "segments.undo.undoing"
+    idle: ClassVar = "segments.search.index.catch_up"
     lanes_of: ClassVar = ("change_set__channels",)
 
     change_set = models.ForeignKey(ChangeSet, on_delete=models.PROTECT, related_name="undo_jobs")
@@ -362,7 +362,7 @@ class BulkJob(Job):
     `form_token` makes sending the form twice one job, and one change.
     """
 
-    pipeline: ClassVar = "segments.bulk"
+    pipeline: ClassVar = "segments.bulk.acting"
 
     class Action(models.TextChoices):
         ACTIVATE = "activate", "Activate"

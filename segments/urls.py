@@ -2,16 +2,11 @@
 
 from django.urls import include, path
 
-from segments import (
-    access_views,
-    across_views,
-    activity_views,
-    bulk_views,
-    change_views,
-    rename_views,
-    undo_views,
-    views,
-)
+from segments import access_views, change_views, rename_views, views
+from segments.across import views as across_views
+from segments.activity import views as activity_views
+from segments.bulk import views as bulk_views
+from segments.undo import views as undo_views
 
 app_name = "segments"
 

@@ -25,7 +25,7 @@ from accessaudience.roles import VIEWER, role_required
 from accessaudience.writelock import if_free
 from channels.models import Channel
 from people.audit import Kind, record
-from segments.bulk_forms import ChosenForm
+from segments.bulk.forms import ChosenForm
 from segments.elsewhere import Hits, hits
 from segments.export import csv_pieces
 from segments.forms import FilterForm, HistoryForm

@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from jobs import lease
 from jobs.runner import perform
-from segments import bulk
+from segments.bulk import acting
 from segments.models import Segment
 from tests.factories import SegmentFactory
 
@@ -94,7 +94,7 @@ def test_a_range_has_both_its_ends(page: Page, thirty: list[Segment], first: str
 def test_who_may_have_no_more_waiting_is_told_what_to_do(
     page: Page, thirty: list[Segment], monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
-    monkeypatch.setattr(bulk, "IN_REQUEST", 2)
+    monkeypatch.setattr(acting, "IN_REQUEST", 2)
     settings.WAITING_JOBS = 0
     page.goto(LIST)
     tick(page, "VIP 01").check()
@@ -143,7 +143,7 @@ def go_on(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """A worker beside the test that stops amid a bulk action until it may go on; on SQLite before, as it locks."""
     event, over = threading.Event(), threading.Event()
     tells_steps = connection.vendor == "postgresql"
-    monkeypatch.setattr(bulk, "IN_REQUEST", 2)
+    monkeypatch.setattr(acting, "IN_REQUEST", 2)
     monkeypatch.setattr("segments.changes.bulk.reach", lambda point: point == "bulk:written" and event.wait())
 
     def work() -> None:

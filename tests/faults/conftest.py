@@ -39,7 +39,8 @@ from imports.models import ImportJob
 from jobs.lease import Reaper
 from jobs.models import Lane, Status
 from people.models import Person
-from segments import changes, undoing
+from segments import changes
+from segments.undo import undoing
 from segments.models import ChangeSet, Segment, UndoJob
 from segments.values import SegmentValues
 from tests.queued import queue_import

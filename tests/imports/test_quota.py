@@ -19,7 +19,8 @@ from imports import quota
 from imports.models import ImportJob, UploadTry
 from jobs.models import Status
 from people.models import Person
-from segments import bulk, changes
+from segments import changes
+from segments.bulk import acting
 from segments.models import BulkJob
 
 GOOD = b"Segment name,Segment ID\nVIP,v-1\n"
@@ -104,7 +105,7 @@ def test_who_has_too_many_jobs_waiting_starts_no_other(
         assert answer.status_code == 429
         assert "2 jobs of yours are waiting, as many as one person may have." in answer.content.decode()
     with pytest.raises(TooMuch):
-        bulk.begin(BulkJob.Action.DELETE, email, {}, [], changes.By(marketer))
+        acting.begin(BulkJob.Action.DELETE, email, {}, [], changes.By(marketer))
     assert ImportJob.objects.get(pk=ready.pk).status == Status.READY
     ImportJob.objects.filter(status=Status.WAITING).update(status=Status.DONE)
     assert as_marketer.post(reverse("imports:start", args=[ready.pk])).status_code == 302
@@ -114,4 +115,4 @@ def test_jobs_of_nobody_in_particular_have_no_limit(settings: Any) -> None:
     settings.WAITING_JOBS = 1
     email = Channel.objects.get(slug="email")
     for _ in range(3):
-        bulk.begin(BulkJob.Action.DELETE, email, {}, [], changes.By())
+        acting.begin(BulkJob.Action.DELETE, email, {}, [], changes.By())

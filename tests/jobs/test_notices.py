@@ -16,8 +16,10 @@ from jobs import lease
 from jobs.models import Job, JobError, Notice, Status
 from jobs.runner import perform
 from people.models import Person
-from segments import bulk, changes, undoing
+from segments import changes
+from segments.bulk import acting
 from segments.models import BulkJob
+from segments.undo import undoing
 from tests.factories import SegmentFactory
 
 pytestmark = pytest.mark.django_db
@@ -54,7 +56,7 @@ def text(client: Client, path: str = "/notifications/", **headers: str) -> str:
 def bulk_job(email: Channel, marketer: Person) -> BulkJob:
     """An action that a worker has done."""
     SegmentFactory(name="VIP")
-    job = bulk.begin(BulkJob.Action.DEACTIVATE, email, {"q": "vip"}, [], changes.By(marketer))
+    job = acting.begin(BulkJob.Action.DEACTIVATE, email, {"q": "vip"}, [], changes.By(marketer))
     done_by_a_worker()
     return job
 
@@ -69,7 +71,7 @@ def test_a_bulk_action_and_its_undo_are_told_with_what_they_did(marketer: Person
 
 
 def test_what_changed_nothing_or_failed_says_so(email: Channel, marketer: Person, bulk_job: BulkJob) -> None:
-    bulk.begin(BulkJob.Action.DEACTIVATE, email, {"q": "vip"}, [], changes.By(marketer))
+    acting.begin(BulkJob.Action.DEACTIVATE, email, {"q": "vip"}, [], changes.By(marketer))
     done_by_a_worker()
     assert told(marketer)[0] == "Deactivate in Email: Nothing was changed: they are all inactive already."
     job = BulkJob(channel=email, action=BulkJob.Action.DELETE, status=Status.FAILED, message="It failed three times.")

@@ -1,4 +1,4 @@
-"""Segments across channels: each segment once, by the rule in the docstring of segments.across."""
+"""Segments across channels: each segment once, by the rule in the docstring of segments.across.rules."""
 
 import random
 from collections import defaultdict
@@ -12,10 +12,11 @@ from django.utils import timezone
 
 from channels.models import Channel
 from people.models import AccessEvent
-from segments import across_rows, search_index
-from segments.across import EVERYWHERE, MIXED, Row, Wanted, shows
-from segments.across_pages import Page, csv_rows, page_of
+from segments.across import rows as across_rows
+from segments.across.pages import Page, csv_rows, page_of
+from segments.across.rules import EVERYWHERE, MIXED, Row, Wanted, shows
 from segments.models import Segment, Source
+from segments.search import index
 from segments.values import fold, identity_key
 from tests.factories import ChannelFactory, SegmentFactory
 
@@ -206,7 +207,7 @@ def test_rows_of_a_common_word_are_those_of_the_rule(monkeypatch: pytest.MonkeyP
     for name, few in (("FEW", 2), ("NEAR", 1), ("AHEAD", 3), ("COUNT_CAP", 2)):
         monkeypatch.setattr(across_rows, name, few)
     fill(5, 40)
-    while search_index.catch_up():
+    while index.catch_up():
         pass
     fill(6, 10)
     for wanted in (Wanted(q="vip"), Wanted(q="1"), Wanted(q="é"), Wanted(q="1 vip", show="missing-sms")):
@@ -433,7 +434,7 @@ def test_very_many_are_counted_up_to_a_limit(
     assert page_of(again(), Wanted(source="csv"), "name", "", 25).counts == {"": 1}
     assert page_of(again(), Wanted(status="inactive"), "name", "", 25).counts == {"": 1}
     assert page_of(again(), Wanted(status="active"), "name", "", 25).counts == {}
-    monkeypatch.setattr("segments.across_views.COUNT_CAP", 1)
+    monkeypatch.setattr("segments.across.views.COUNT_CAP", 1)
     assert "1+ segments" in as_viewer.get(URL).content.decode()
 
 

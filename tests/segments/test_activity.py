@@ -16,7 +16,7 @@ from channels.models import Channel
 from imports.models import ImportJob
 from people.models import Person
 from segments import changes
-from segments.activity import PAGE, for_pages, is_undone, page_of
+from segments.activity.sets import PAGE, for_pages, is_undone, page_of
 from segments.models import ChangeSet, ChangeSetChannel, Segment, Source
 from segments.values import SegmentValues
 from tests.factories import SegmentFactory

@@ -7,7 +7,7 @@ from django.test.utils import CaptureQueriesContext
 
 from channels.models import Channel
 from segments import changes
-from segments.activity_names import CHANGED, CREATED, names
+from segments.activity.names import CHANGED, CREATED, names
 from segments.models import ChangeSet, Segment, Source
 from segments.values import SegmentValues
 

@@ -12,7 +12,7 @@ from channels.models import Channel
 from jobs.models import Status
 from jobs.worker import Worker
 from people.models import Person
-from segments import bulk, outlook
+from segments.bulk import acting, outlook
 from segments.models import BulkJob, ChangeSet, Segment, Source
 from tests.factories import SegmentFactory
 
@@ -194,7 +194,7 @@ def test_export_of_ticked_rows_holds_them_alone(as_viewer: Client, segments: lis
 
 @pytest.fixture
 def large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk, "IN_REQUEST", 2)
+    monkeypatch.setattr(acting, "IN_REQUEST", 2)
 
 
 def test_very_many_are_done_by_a_worker_and_sent_twice_by_one_job(

@@ -7,9 +7,9 @@ from django.test.utils import CaptureQueriesContext
 
 from accessaudience.templatetags.aa import marked
 from channels.models import Channel
-from segments import search_index
 from segments.elsewhere import SHOWN, hits
 from segments.models import Segment
+from segments.search import index
 from tests.factories import SegmentFactory
 
 pytestmark = pytest.mark.django_db
@@ -95,7 +95,7 @@ def test_what_was_searched_is_marked(text: str, searched: str, shown: str) -> No
 def number_of_candidates(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """More matches than the index of searches tells, or fewer: both ways to find the first ones. SQLite has one."""
     if request.param == "common":
-        monkeypatch.setattr(search_index, "MOST", 0)
+        monkeypatch.setattr(index, "MOST", 0)
 
 
 def test_the_first_by_name_of_each_channel_are_found(sms: Channel, number_of_candidates: None) -> None:

@@ -7,11 +7,12 @@ import pytest
 from django.test import Client
 
 from channels.models import Channel
-from segments import changes, search, search_index
+from segments import changes
 from segments.changes import By
 from segments.models import SearchBacklog, Segment
 from segments.pages import Page, page_of
-from segments.search import Search
+from segments.search import index, search
+from segments.search.search import Search
 from segments.values import SegmentValues, words
 from tests.factories import SegmentFactory
 
@@ -56,7 +57,7 @@ def test_all_words_are_looked_for_in_name_and_id(
     SegmentFactory(name="Loyalty – group 2", segment_id="L-2")
     SegmentFactory(name="Group 1 of loyalty")
     SegmentFactory(name="Group 1")
-    while caught_up and search_index.catch_up():
+    while caught_up and index.catch_up():
         pass
     for url in ("/channels/email/segments/", "/segments/"):
         page = as_viewer.get(url, {"q": text}).context["page"]
@@ -71,7 +72,7 @@ def test_all_words_are_looked_for_in_name_and_id(
 @pytest.fixture
 def common(email: Channel, monkeypatch: pytest.MonkeyPatch) -> Channel:
     """A channel whose matches of "sale" are more than are told at once, most of them late, and some not indexed yet."""
-    for module, name, few in ((search_index, "MOST", 7), (search, "READ", 5), (search, "AHEAD", 4)):
+    for module, name, few in ((index, "MOST", 7), (search, "READ", 5), (search, "AHEAD", 4)):
         monkeypatch.setattr(module, name, few)
     for number in range(9):
         SegmentFactory(name=f"a{number}")
@@ -85,7 +86,7 @@ def common(email: Channel, monkeypatch: pytest.MonkeyPatch) -> Channel:
     SegmentFactory(name="all the sale", active=False)
     for segment in late[::4]:
         Segment.objects.filter(pk=segment.pk).update(active=False)
-    while search_index.catch_up():
+    while index.catch_up():
         pass
     changes.edit(Segment.objects.get(pk=late[2].pk), SegmentValues("A sale at last", "s-2", "", True), By())
     changes.edit(Segment.objects.get(pk=late[5].pk), SegmentValues("Gone", "s-5", "", True), By())

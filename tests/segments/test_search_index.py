@@ -10,11 +10,12 @@ from django.test import Client
 
 from channels.models import Channel
 from jobs.worker import Worker
-from segments import changes, search_index
+from segments import changes
 from segments.changes import By
 from segments.models import ChangeSet, SearchBacklog, SearchText, Segment, Source
-from segments.search import Search
-from segments.search_index import Candidates
+from segments.search import index
+from segments.search.index import Candidates
+from segments.search.search import Search
 from segments.values import SegmentValues, words
 
 pytestmark = pytest.mark.django_db
@@ -33,7 +34,7 @@ def email() -> Channel:
 
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search_index, "BATCH", 2)
+    monkeypatch.setattr(index, "BATCH", 2)
 
 
 def add(channel: Channel, *names: str) -> list[Segment]:
@@ -41,7 +42,7 @@ def add(channel: Channel, *names: str) -> list[Segment]:
 
 
 def catch_up() -> None:
-    while search_index.catch_up():
+    while index.catch_up():
         pass
 
 
@@ -51,7 +52,7 @@ def found(channel: Channel, text: str) -> set[str]:
 
 
 def known(channel: Channel, text: str) -> Candidates:
-    return search_index.candidates([channel], words(text))
+    return index.candidates([channel], words(text))
 
 
 def test_a_new_segment_is_found_before_and_after_it_is_indexed(email: Channel) -> None:
@@ -101,7 +102,7 @@ def test_words_without_a_trigram_are_found_by_their_pairs_of_letters(email: Chan
     add(email, "Loyalty c++", "会员 VIP", "会议", "c+ v+i+p", "Loyal vi p")
     catch_up()
     with connection.cursor() as cursor:
-        has_words, parameters = search_index._has_words([email], words("C++ lo"))
+        has_words, parameters = index._has_words([email], words("C++ lo"))
         cursor.execute(f"EXPLAIN SELECT segment FROM segments_searchtext WHERE {has_words}", parameters)
         assert "segments_search_bigrams" in str(cursor.fetchall())
     for text in ("c++", "c+", "会员", "lo c++", "vi", "p vi", "v", "会"):
@@ -118,7 +119,7 @@ def test_no_time_is_spent_on_compiling_a_query() -> None:
 
 def test_where_too_many_match_the_list_is_read_in_its_order(email: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
     add(email, "VIP 1", "VIP 2", "VIP 3", "Lapsed")
-    monkeypatch.setattr(search_index, "MOST", 2)
+    monkeypatch.setattr(index, "MOST", 2)
     assert known(email, "lapsed") == Candidates()  # four in the backlog
     catch_up()
     assert known(email, "vip") == Candidates(too_many=True, outdated=[])
@@ -137,7 +138,7 @@ def test_a_large_change_is_caught_up_with_in_small_steps(email: Channel, small_b
             by=By(),
         )
     sizes = []
-    while search_index.catch_up():
+    while index.catch_up():
         sizes.append(SearchText.objects.count())
     assert sizes == [2, 4, 6, 7]
 
@@ -169,7 +170,7 @@ def test_no_segment_is_ever_left_out(email: Channel, small_batches: None) -> Non
         elif step == "undo" and sets:
             changes.undo(sets.pop() or sets[0], By())
         else:
-            search_index.catch_up()
+            index.catch_up()
         for word in words:
             assert found(email, word) == set(email.segments.search(word).values_list("name", flat=True))
 
@@ -180,7 +181,7 @@ def test_the_command_indexes_everything_anew(email: Channel, small_batches: None
     SearchText.objects.filter(text__startswith="a").delete()
     SearchText.objects.create(segment=10**9, channel=email, text="gone long ago")
     out = StringIO()
-    how = "with" if search_index.make_trigrams() else "without"  # not every PostgreSQL has the extension
+    how = "with" if index.make_trigrams() else "without"  # not every PostgreSQL has the extension
     call_command("index_search", stdout=out)
     assert out.getvalue() == f"3 segments are indexed, {how} trigrams.\n"
     assert not SearchText.objects.filter(segment=10**9).exists()

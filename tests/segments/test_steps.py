@@ -13,9 +13,11 @@ from jobs import runner
 from jobs.lease import claim
 from jobs.models import WRITING, Status
 from people.models import Person
-from segments import bulk, changes, undoing
+from segments import changes
+from segments.bulk import acting
 from segments.models import BulkJob, Segment, UndoJob
 from segments.steps import step, steps_of
+from segments.undo import undoing
 from tests.factories import SegmentFactory
 
 SEGMENTS = 10
@@ -32,7 +34,7 @@ def email() -> Channel:
 def begun(action: str, email: Channel, by: changes.By) -> BulkJob | UndoJob:
     """A job that does `action` to all segments of the channel."""
     if action != "undo":
-        return bulk.begin(action, email, {"q": "vip"}, Channel.objects.exclude(pk=email.pk), by)
+        return acting.begin(action, email, {"q": "vip"}, Channel.objects.exclude(pk=email.pk), by)
     change_set = changes.set_active_all(email.segments.all(), email, False, by)
     assert change_set
     return undoing.begin(change_set, by)

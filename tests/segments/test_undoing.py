@@ -14,9 +14,11 @@ from jobs import runner
 from jobs.lease import Reaper, claim
 from jobs.models import Lane, Status, WorkerSeen
 from people.models import Person
-from segments import changes, undo_views, undoing
-from segments.activity_views import PATIENCE
+from segments import changes
+from segments.activity.views import PATIENCE
 from segments.models import ChangeSet, Segment, Source, UndoJob
+from segments.undo import undoing
+from segments.undo import views as undo_views
 from segments.values import SegmentValues
 
 pytestmark = pytest.mark.django_db

@@ -4,8 +4,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from segments import search_index
 from segments.models import SearchBacklog, SearchText
+from segments.search import index
 
 
 class Command(BaseCommand):
@@ -19,9 +19,9 @@ class Command(BaseCommand):
         if not SearchBacklog.is_kept():
             self.stdout.write("SQLite searches without an index of its own: nothing to do.")
             return
-        has_trigrams = search_index.make_trigrams()
-        search_index.rebuild()
+        has_trigrams = index.make_trigrams()
+        index.rebuild()
         while SearchBacklog.objects.exists():
-            search_index.catch_up()
+            index.catch_up()
         with_or_without = "with" if has_trigrams else "without"
         self.stdout.write(f"{SearchText.objects.count():,} segments are indexed, {with_or_without} trigrams.")

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from channels.models import Channel
 from segments import pages
-from segments.across import Place, Row, Run, Wanted, sorts
-from segments.across_rows import Rows
+from segments.across.rows import Rows
+from segments.across.rules import Place, Row, Run, Wanted, sorts
 from segments.export import formula_safe
 from segments.pages import Cursor
 

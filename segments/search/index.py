@@ -1,7 +1,7 @@
 """The index that finds the few segments of a million in whose name or segment ID the words of a search are.
 
 Goes in: channels and folded words. Comes out: the primary keys of the segments that may match, or that they are too
-many to say, and then of the next ones by name. How a page is made of them is segments.search. PostgreSQL looks through
+many to say, and then of the next ones by name. How a page is made of them is search.py. PostgreSQL looks through
 SearchText: by trigrams where the extension pg_trgm can be had, and by pairs of letters for words too short for that.
 SQLite searches in the index of names and needs none of this.
 

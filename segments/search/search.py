@@ -15,12 +15,12 @@ from django.db.models import Q, Subquery, Value
 from django.db.models.functions import Coalesce
 
 from channels.models import Channel
-from segments import search_index
 from segments.models import Segment
 from segments.pages import BY_NAME, Run
 from segments.queries import SegmentQuerySet
-from segments.search_common import first_of
-from segments.search_index import FIRST, LAST
+from segments.search import index
+from segments.search.common import first_of
+from segments.search.index import FIRST, LAST
 from segments.values import words
 
 READ = 20_000  # segments that are read in their order before the index is asked
@@ -33,7 +33,7 @@ class Search:
     def __init__(self, segments: SegmentQuerySet, channels: Iterable[Channel], text: str) -> None:
         self.channels = list(channels)
         self.words = words(text)
-        self.known = search_index.candidates(self.channels, self.words)
+        self.known = index.candidates(self.channels, self.words)
         matching = segments.search(text)
         self.rows = matching if self.known.keys is None else matching.filter(pk__in=self.known.keys)
 
@@ -44,7 +44,7 @@ class Search:
             return list(rows[:count])
         descending = run.descending != backwards
         behind = (place[0], place[1]) if place else LAST if descending else FIRST
-        known = search_index.query_of_known(self.channels, self.words, behind, descending, AHEAD)
+        known = index.query_of_known(self.channels, self.words, behind, descending, AHEAD)
         near = rows.filter(self._is_near(run, place, backwards))
         return first_of(rows, near, known, self.known.outdated, descending, count)
 

@@ -2,7 +2,7 @@
 
 Goes in: a QuerySet of change sets. Comes out: what each did in words and numbers, and whether it is undone, by a
 number of queries that does not depend on how much there is. Must not know: requests, templates.
-What one change set did, segment by segment, is segments.activity_names.
+What one change set did, segment by segment, is segments.activity.names.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,7 +15,7 @@ from django.db.models.sql.compiler import SQLCompiler
 from django.utils import timezone
 
 from jobs.models import ENDED
-from segments.deeds import Deed
+from segments.activity.deeds import Deed
 from segments.export import csv_of, formula_safe
 from segments.history import LABELS
 from segments.models import Change, ChangeSet, ChangeSetChannel, Segment, UndoJob

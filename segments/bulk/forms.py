@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError
 from django.http import QueryDict
 
 from channels.models import Channel
-from segments.bulk import segments_of
+from segments.bulk.acting import segments_of
 from segments.filters import NARROWING
 from segments.forms import FilterForm
 from segments.models import BulkJob

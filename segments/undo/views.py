@@ -16,12 +16,12 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accessaudience.roles import MARKETER, role_required
 from jobs.views import cancel_job
 from segments import changes
+from segments.activity.deeds import NOUNS, named
 from segments.change_views import by, own_url, tell
-from segments.deeds import NOUNS, named
 from segments.forms import UndoForm
 from segments.history import Difference, differences
 from segments.models import ChangeSet
-from segments.undoing import IN_REQUEST, NOTHING_LEFT, begin, is_under_way, latest
+from segments.undo.undoing import IN_REQUEST, NOTHING_LEFT, begin, is_under_way, latest
 
 UNDONE = "This was undone already."
 ACTS = ("kept", "restored", "removed")  # as the page offers to show them

@@ -22,12 +22,13 @@ from channels.models import Channel
 from jobs.models import Status
 from jobs.presence import worker_missing
 from jobs.views import cancel_job, seen
-from segments import bulk, changes
-from segments.activity_views import PATIENCE
-from segments.bulk_forms import BulkForm
+from segments import changes
+from segments.activity.views import PATIENCE
+from segments.bulk import acting
+from segments.bulk.forms import BulkForm
+from segments.bulk.outlook import outlook
 from segments.change_views import by, done, own_url, tell, was_done
 from segments.models import BulkJob
-from segments.outlook import outlook
 from segments.steps import step
 from segments.views import list_context
 
@@ -49,9 +50,9 @@ def act(request: HttpRequest, slug: str) -> HttpResponse:
         return follow(request, form)
     if not valid or form.asks:
         return question(request, form)
-    if form.cleaned_data["all"] and form.segments.count() > bulk.IN_REQUEST:
+    if form.cleaned_data["all"] and form.segments.count() > acting.IN_REQUEST:
         values = form.cleaned_data
-        job = bulk.begin(form.action, channel, form.chosen, values["channels"], by(request, form), values["told"])
+        job = acting.begin(form.action, channel, form.chosen, values["channels"], by(request, form), values["told"])
         return go_to(request, reverse("segments:bulk_job", args=[slug, job.pk]))
     return act_now(request, form)
 
@@ -61,7 +62,7 @@ def act_now(request: HttpRequest, form: BulkForm) -> HttpResponse:
     targets = form.cleaned_data["channels"]
     how = changes.How(form.cleaned_data["told"])
     try:
-        change_set = bulk.act(form.action, form.channel, form.chosen, targets, by(request, form), how)
+        change_set = acting.act(form.action, form.channel, form.chosen, targets, by(request, form), how)
     except changes.MoreThanTold as problem:
         form.add_error(None, str(problem))
         return question(request, form)
@@ -75,7 +76,7 @@ def act_now(request: HttpRequest, form: BulkForm) -> HttpResponse:
         else:
             adds = form.action == BulkJob.Action.ADD
             found = changes.left_out(form.segments, targets, FOUND) if adds else []
-            messages.info(request, why_not_added(found) or bulk.why_nothing(form.action, form.segments))
+            messages.info(request, why_not_added(found) or acting.why_nothing(form.action, form.segments))
     return follow(request, form)
 
 

@@ -1,7 +1,7 @@
 """The next segments, by name, in which common words stand: near or far, in one query of PostgreSQL.
 
 Goes in: the rows of a list that match and come after a place, those of them that are near it, and what the index of
-segments.search_index knows next. Comes out: the first few rows. Must not know: requests, words, cursors.
+segments.search.index knows next. Comes out: the first few rows. Must not know: requests, words, cursors.
 
 Three ways lead to them, each taken only where the one before does not fill a page: the near ones; those that the index
 knows next; and all rows, read in their order, where a filter leaves too few of those. PostgreSQL decides that by itself

@@ -16,13 +16,13 @@ from django.db import connection
 from django.db.models import Count
 
 from channels.models import Channel
-from segments import search_index
-from segments.across import EVERYWHERE, Found, Place, Row, Run, Wanted, shows
+from segments.across.rules import EVERYWHERE, Found, Place, Row, Run, Wanted, shows
 from segments.models import Segment
 from segments.pages import BY_NAME
 from segments.pages import Run as InOrder
 from segments.queries import COUNT_CAP, SegmentQuerySet, union_all
-from segments.search_index import FIRST, LAST
+from segments.search import index
+from segments.search.index import FIRST, LAST
 
 FEW = 1_000  # segments that are read at once
 LOOKED = 4_000  # segments of each channel that are looked at before a page is shown as it is
@@ -42,7 +42,7 @@ class Rows:
         self.channels = channels
         self.wanted = wanted
         self.cap = COUNT_CAP * len(channels)  # of more segments some channel has more than COUNT_CAP: as many rows
-        self.known = search_index.candidates(channels, wanted.words, self.cap)
+        self.known = index.candidates(channels, wanted.words, self.cap)
         keys = self.known.keys
         self.keys = keys if keys is not None and len(keys) <= COUNT_CAP else None
         self.is_common = self.known.too_many or (keys is not None and self.keys is None)
@@ -54,7 +54,7 @@ class Rows:
             return self._in_order(self.few, run, place, falling)[:count], None
         found: list[Row] = []
         looks = [(self._look, 2 * count), (self._look, LOOKED)]
-        if self.is_common and not run.is_there and search_index.narrows(self.wanted.words):
+        if self.is_common and not run.is_there and index.narrows(self.wanted.words):
             looks = [(self._look, NEAR * count), (self._look_by_index, AHEAD)]
         for look, number in looks:
             rows, horizon = look(run, place, falling, number)
@@ -180,7 +180,7 @@ class Rows:
     ) -> tuple[list[Row], Place | None]:
         """The same for a word that is common: the index knows its next matches."""
         behind = place or (LAST if falling else FIRST)
-        keys, last = search_index.next_known(self.channels, self.wanted.words, behind, falling, number)
+        keys, last = index.next_known(self.channels, self.wanted.words, behind, falling, number)
         matching = Segment.objects.filter(pk__in=[*keys, *self.known.outdated]).search(self.wanted.q)
         _, rows = self._read([matching])
         return rows, last

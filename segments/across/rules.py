@@ -1,7 +1,7 @@
 """Segments across channels: one row for each segment, whichever channels it is in.
 
 Goes in: channels in their order, and what somebody looks for. Comes out: what a row is, which rows are wanted, and in
-which orders they can be listed. How they are found is segments.across_rows. Must not know: requests, databases.
+which orders they can be listed. How they are found is segments.across.rows. Must not know: requests, databases.
 
 The rule: segments of several channels with the same `identity_key` (the same segment ID or, without one, the same
 folded name) are one row, whatever they are called. A row is named as in the first of the channels that has it, its

@@ -16,8 +16,8 @@ from accessaudience.htmx import render_fragment
 from accessaudience.roles import VIEWER, role_required
 from channels.models import Channel
 from people.audit import Kind, record
-from segments.across import Wanted, shows, sorts
-from segments.across_pages import csv_rows, page_of
+from segments.across.pages import csv_rows, page_of
+from segments.across.rules import Wanted, shows, sorts
 from segments.export import csv_of, formula_safe
 from segments.forms import ANY, FilterForm, Heading
 from segments.queries import COUNT_CAP, GONE

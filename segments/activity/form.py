@@ -12,7 +12,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from segments.activity_names import CHANGED, CREATED
+from segments.activity.names import CHANGED, CREATED
 from segments.models import ChangeSet
 from segments.values import fold
 

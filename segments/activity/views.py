@@ -1,7 +1,7 @@
 """Activity: every change set, what each did, and how the undo of a large one is getting on.
 
 Goes in: requests. Comes out: pages, or the fragments of them that htmx asks for; CSV for Admins. Undoing itself is
-segments.undo_views.
+segments.undo.views.
 """
 
 from datetime import timedelta
@@ -21,12 +21,12 @@ from jobs.presence import worker_missing
 from jobs.views import seen
 from people.audit import Kind, record
 from people.models import Person
-from segments import undoing
-from segments.activity import csv_pieces, deed_of, page_of
-from segments.activity_form import NOBODY, ActivityForm, NamesForm
-from segments.activity_names import CHANGED, CREATED, names
+from segments.activity.form import NOBODY, ActivityForm, NamesForm
+from segments.activity.names import CHANGED, CREATED, names
+from segments.activity.sets import csv_pieces, deed_of, page_of
 from segments.models import ChangeSet
 from segments.steps import step
+from segments.undo import undoing
 
 PATIENCE = timedelta(minutes=1)  # so long an undo may wait before its page asks whether there is a worker
 

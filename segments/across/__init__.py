@@ -1,0 +1,1 @@
+"""Segments across channels: each once, whichever channels it is in."""

@@ -1,0 +1,1 @@
+"""Activity: what changed, by whom, in which channel."""

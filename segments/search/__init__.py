@@ -1,0 +1,1 @@
+"""Searching names and segment IDs, however many there are."""

@@ -1,0 +1,1 @@
+"""Undoing a change: its page, and the job of a large one."""
