@@ -30,7 +30,7 @@ dangers, leaks = tool("dangers"), tool("leaks")
 def plant(folder: Path, file: str, line: str = "") -> None:
     """Put a copy of one file of the project into `folder`, with a line more."""
     copy = folder / file
-    copy.parent.mkdir(exist_ok=True)
+    copy.parent.mkdir(parents=True, exist_ok=True)
     copy.write_text(f"{(ROOT / file).read_text('utf-8')}\n{line}\n", "utf-8")
 
 
@@ -84,8 +84,11 @@ def test_a_planted_view_that_says_not_who_may_is_found(tmp_path: Path, decorator
         plant(tmp_path, f"imports/{views.name}")
     plant(tmp_path, "imports/views.py", f"\n{decorators}def more(request):\n    ...")
     plant(tmp_path, "imports/urls.py", 'urlpatterns.append(path("more/", views.more, name="more"))')
-    (found,) = dangers.found_in(tmp_path)
-    assert "nothing says who may (more" in found
+    plant(tmp_path, "segments/bulk/views.py", f"\n{decorators}def most(request):\n    ...")
+    plant(tmp_path, "segments/urls.py", 'urlpatterns.append(path("most/", bulk_views.most, name="most"))')
+    first, second = dangers.found_in(tmp_path)
+    assert "nothing says who may (more" in first + second
+    assert "nothing says who may (most" in first + second
 
 
 @pytest.mark.parametrize(
