@@ -6,13 +6,16 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.core.exceptions import ImproperlyConfigured
 
-from accessaudience import logs, secrets
+from accessaudience import envfile, logs, secrets
 from accessaudience.bucketurl import bucket_options
 from accessaudience.environment import Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Environment()
-env.read_env(BASE_DIR / ".env")
+try:
+    envfile.read(BASE_DIR / ".env")
+except envfile.EnvFileError as error:
+    raise ImproperlyConfigured(str(error)) from error
 
 DEBUG = env.flag("DEBUG", default=False)
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])

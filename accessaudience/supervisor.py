@@ -17,8 +17,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import environ
-
+from accessaudience import envfile
 from accessaudience.parent import SUPERVISOR
 from accessaudience.runs import Runs
 
@@ -160,7 +159,10 @@ def background() -> list[Child]:
 
 def main() -> int:
     """Serve until told to stop."""
-    environ.Env.read_env(ROOT / ".env")
+    try:
+        envfile.read(ROOT / ".env")
+    except envfile.EnvFileError as error:
+        sys.exit(str(error))
     address, port = os.environ.get("LISTEN_ON", "127.0.0.1"), port_of(os.environ.get("PORT", "8000"))
     listener = listen(address, port)
     shown = f"[{address}]" if ":" in address else address
