@@ -10,7 +10,7 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "accessaudience.settings")
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
-    from django.db import OperationalError, ProgrammingError
+    from django.db import DatabaseError, InterfaceError
 
     from accessaudience.errors import FileStoreError
 
@@ -18,13 +18,13 @@ def main() -> None:
         execute_from_command_line(sys.argv)
     except (ImproperlyConfigured, FileStoreError) as error:
         sys.exit(str(error))
-    except (OperationalError, ProgrammingError) as error:
-        if "no such" not in str(error) and "does not exist" not in str(error):
+    except (DatabaseError, InterfaceError) as error:
+        from accessaudience.databasefault import fault_of
+
+        fault = fault_of(error)
+        if fault is None:
             raise
-        sys.exit(
-            "The database is not prepared for this version. `make run` or `python -m accessaudience.prepare` does "
-            f"that; or DATABASE_URL or DATA_DIR names another one than you meant. ({' '.join(str(error).split())})"
-        )
+        sys.exit(str(fault))
 
 
 if __name__ == "__main__":

@@ -17,12 +17,13 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
-from django.db import DatabaseError, NotSupportedError, connection
+from django.db import DatabaseError, InterfaceError, NotSupportedError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 from django.utils.timesince import timesince
 
 from accessaudience.bucketurl import bucket_in_use
+from accessaudience.databasefault import Fault, fault_of
 from accessaudience.errors import FileStoreError
 from integrations.accounts import open_account
 from integrations.klaviyo.client import KlaviyoError
@@ -82,11 +83,9 @@ def examine(*, klaviyo: bool = False) -> Findings:
         yield from of_klaviyo(even_without_account=klaviyo)
     except NotSupportedError as error:  # Django has looked at the version
         yield Finding("database", WRONG, f"{error}", "Use a newer one.")
-    except DatabaseError as error:
-        told = f"It does not answer: {' '.join(str(error).split())}"
-        yield Finding(
-            "database", WRONG, told, "Start it, and look at DATABASE_URL: host, port, user, password and name."
-        )
+    except (DatabaseError, InterfaceError) as error:
+        fault = fault_of(error) or Fault(f"It gave an error: {' '.join(str(error).split())}", "Look at its log.")
+        yield Finding("database", WRONG, fault.told, fault.do)
 
 
 def of_settings() -> Findings:

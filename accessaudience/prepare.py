@@ -18,8 +18,10 @@ from django.contrib.staticfiles.finders import get_finders
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from django.core.management.base import SystemCheckError
-from django.db import OperationalError, connection, connections
+from django.db import DatabaseError, InterfaceError, connection, connections
 from django.db.migrations.executor import MigrationExecutor
+
+from accessaudience.databasefault import fault_of
 
 
 def main(*, static_alone: bool = False) -> None:
@@ -36,8 +38,11 @@ def main(*, static_alone: bool = False) -> None:
         call_command("first_admin")
     except (ImproperlyConfigured, CommandError, SystemCheckError) as error:
         sys.exit(str(error))
-    except OperationalError as error:
-        sys.exit(f"The database that DATABASE_URL names does not answer: {' '.join(str(error).split())}")
+    except (DatabaseError, InterfaceError) as error:
+        fault = fault_of(error)
+        if fault is None:
+            raise
+        sys.exit(str(fault))
     finally:
         connections.close_all()  # none may be shared with what is forked or waited for later
 
@@ -45,13 +50,20 @@ def main(*, static_alone: bool = False) -> None:
 def migrate() -> None:
     """Run the migrations that have not been run. SQLite's file, with digests of passwords, is for its owner alone."""
     if connection.vendor == "sqlite":
-        file = Path(connection.settings_dict["NAME"])
-        file.touch(mode=0o600)
-        file.chmod(0o600)
+        _keep_to_owner(Path(connection.settings_dict["NAME"]))
     executor = MigrationExecutor(connection)
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
         print("Preparing the database ...", flush=True)
         call_command("migrate", interactive=False, verbosity=0)
+
+
+def _keep_to_owner(file: Path) -> None:
+    try:
+        file.touch(mode=0o600)
+        file.chmod(0o600)
+    except OSError as error:
+        do = "Give the user of this process this file and its folder, to read and to write; and see that there is room."
+        raise CommandError(f"The database {file} cannot be written ({error.strerror}). {do}") from error
 
 
 def collect_static_files() -> None:

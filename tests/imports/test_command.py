@@ -353,4 +353,4 @@ def test_a_database_that_is_not_prepared_is_a_sentence(tmp_path: Path, environme
         command, env=environment, cwd=configured.BASE_DIR, capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
-    assert done.stderr.startswith("The database is not prepared for this version.")
+    assert done.stderr.startswith("The database cannot be used. It is not prepared for this version (no such table")
