@@ -14,6 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 YES = ("true", "1", "yes", "on")
 SCHEMES = ("sqlite:///", "postgres://", "postgresql://")
 NO = ("false", "0", "no", "off")
+DIGITS = 20  # more than any limit has
 MAIL_SCHEMES = ("smtp", "smtps", "smtp+tls", "smtp+ssl", "consolemail", "filemail", "memorymail")
 
 
@@ -39,11 +40,12 @@ class Environment(environ.Env):  # type: ignore[misc]  # it has no types
             return value in YES
         raise ImproperlyConfigured(f"{name} must be true or false, not '{value}'.")
 
-    def number(self, name: str, default: int, least: int = 1) -> int:
-        """Return a whole number of at least `least`."""
+    def number(self, name: str, default: int, least: int = 1, *, most: int) -> int:
+        """Return a whole number from `least` to `most`."""
         value = self.text(name, str(default)).replace("_", "")
-        if not (value.isascii() and value.isdigit() and int(value) >= least):
-            raise ImproperlyConfigured(f"{name} must be a whole number of at least {least}, not '{value}'.")
+        whole = value.isascii() and value.isdigit() and len(value) <= DIGITS
+        if not (whole and least <= int(value) <= most):
+            raise ImproperlyConfigured(f"{name} must be a whole number from {least} to {most}, not '{value}'.")
         return int(value)
 
     def words(self, name: str, default: Iterable[str] = ()) -> list[str]:

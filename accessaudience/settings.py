@@ -17,6 +17,9 @@ try:
 except envfile.EnvFileError as error:
     raise ImproperlyConfigured(str(error)) from error
 
+# The most that settings may say: nothing overflows that is counted from them.
+_DAYS, _SECONDS, _BYTES, _MANY = 36_500, 30 * 24 * 60 * 60, 2**40, 2**31 - 1
+
 DEBUG = env.flag("DEBUG", default=False)
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
@@ -41,15 +44,15 @@ if EMBEDDED:
     }
 else:
     _database["CONN_HEALTH_CHECKS"] = True
-    _database["CONN_MAX_AGE"] = env.number("CONN_MAX_AGE", default=60, least=0)
+    _database["CONN_MAX_AGE"] = env.number("CONN_MAX_AGE", default=60, least=0, most=_SECONDS)
     # Compiling a query takes longer than any query of a page does.
     _options = _database.setdefault("OPTIONS", {})
     _options["options"] = f"-c jit=off {_options.get('options', '')}".rstrip()
 
 # The web server: processes, threads of each, and the connections that these share. Without a pool each keeps its own.
-WEB_CONCURRENCY = env.number("WEB_CONCURRENCY", default=2)
+WEB_CONCURRENCY = env.number("WEB_CONCURRENCY", default=2, most=512)
 WEB_THREADS = 4
-DATABASE_POOL = env.number("DATABASE_POOL", default=0, least=0)
+DATABASE_POOL = env.number("DATABASE_POOL", default=0, least=0, most=1_000)
 if DATABASE_POOL and EMBEDDED:
     raise ImproperlyConfigured("DATABASE_POOL is for PostgreSQL: set DATABASE_URL, or take it out.")
 if 0 < DATABASE_POOL < 2 * WEB_THREADS:  # a job that is done in a request gives signs of life by another connection
@@ -160,14 +163,14 @@ ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,5/5m/key", "guessed": "100/h/key
 MFA_RECOVERY_CODES_SHOW_ONCE = True
 ACCOUNT_FORMS = {"reset_password": "people.forms.ResetPasswordForm"}
 PASSWORD_RESET_TIMEOUT = 60 * 60
-INVITATION_DAYS = env.number("INVITATION_DAYS", default=7)
+INVITATION_DAYS = env.number("INVITATION_DAYS", default=7, most=_DAYS)
 
 # A session ends this long after it was last used, and this long after signing in, whatever the browser keeps.
-SESSION_IDLE_HOURS = env.number("SESSION_IDLE_HOURS", default=72)
-SESSION_DAYS = env.number("SESSION_DAYS", default=14)
+SESSION_IDLE_HOURS = env.number("SESSION_IDLE_HOURS", default=72, most=24 * _DAYS)
+SESSION_DAYS = env.number("SESSION_DAYS", default=14, most=_DAYS)
 SESSION_COOKIE_AGE = SESSION_DAYS * 24 * 60 * 60
 
-ACCESS_LOG_DAYS = env.number("ACCESS_LOG_DAYS", default=365)
+ACCESS_LOG_DAYS = env.number("ACCESS_LOG_DAYS", default=365, most=_DAYS)
 
 # What processes share, so that tries to sign in are counted once: in the database, or in Redis while that is there.
 REDIS_URL = env.redis("REDIS_URL")
@@ -236,22 +239,22 @@ STORAGES = {
 }
 
 # Limits of an upload: RULES.md "File". All are checked before the work is done.
-IMPORT_MAX_BYTES = env.number("IMPORT_MAX_BYTES", default=100 * 1024 * 1024)
-IMPORT_MAX_ROWS = env.number("IMPORT_MAX_ROWS", default=200_000 if EMBEDDED else 1_000_000)
-IMPORT_MAX_COLUMNS = env.number("IMPORT_MAX_COLUMNS", default=500)
-IMPORT_MAX_CELL = env.number("IMPORT_MAX_CELL", default=131_072)
-IMPORT_CHECK_IN_REQUEST_BYTES = env.number("IMPORT_CHECK_IN_REQUEST_BYTES", default=256 * 1024, least=0)
+IMPORT_MAX_BYTES = env.number("IMPORT_MAX_BYTES", default=100 * 1024 * 1024, most=_BYTES)
+IMPORT_MAX_ROWS = env.number("IMPORT_MAX_ROWS", default=200_000 if EMBEDDED else 1_000_000, most=_MANY)
+IMPORT_MAX_COLUMNS = env.number("IMPORT_MAX_COLUMNS", default=500, most=100_000)
+IMPORT_MAX_CELL = env.number("IMPORT_MAX_CELL", default=131_072, most=_MANY)
+IMPORT_CHECK_IN_REQUEST_BYTES = env.number("IMPORT_CHECK_IN_REQUEST_BYTES", default=256 * 1024, least=0, most=_BYTES)
 # What one person may ask for.
-UPLOADS_AN_HOUR = env.number("UPLOADS_AN_HOUR", default=60)
-WAITING_JOBS = env.number("WAITING_JOBS", default=20)
-UPLOAD_RETENTION_DAYS = env.number("UPLOAD_RETENTION_DAYS", default=30)
+UPLOADS_AN_HOUR = env.number("UPLOADS_AN_HOUR", default=60, most=_MANY)
+WAITING_JOBS = env.number("WAITING_JOBS", default=20, most=_MANY)
+UPLOAD_RETENTION_DAYS = env.number("UPLOAD_RETENTION_DAYS", default=30, most=_DAYS)
 
 # Klaviyo: where its API is (never taken from a form), where its pages are, and the seconds that one of
 # its answers and a whole reading may take.
 KLAVIYO_API_BASE_URL = env.text("KLAVIYO_API_BASE_URL", default="https://a.klaviyo.com").rstrip("/")
 KLAVIYO_WEB_URL = env.text("KLAVIYO_WEB_URL", default="https://www.klaviyo.com").rstrip("/")
-KLAVIYO_TIMEOUT = env.number("KLAVIYO_TIMEOUT", default=30)
-KLAVIYO_PATIENCE = env.number("KLAVIYO_PATIENCE", default=600)
+KLAVIYO_TIMEOUT = env.number("KLAVIYO_TIMEOUT", default=30, most=_SECONDS)
+KLAVIYO_PATIENCE = env.number("KLAVIYO_PATIENCE", default=600, most=_SECONDS)
 
 # The limit of any other form.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
@@ -266,10 +269,10 @@ MESSAGE_STORAGE = "accessaudience.cookies.Messages"
 SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 if HTTPS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-    SECURE_HSTS_SECONDS = env.number("HSTS_SECONDS", default=3600, least=0)
+    SECURE_HSTS_SECONDS = env.number("HSTS_SECONDS", default=3600, least=0, most=_MANY)
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 # How many proxies in front add to X-Forwarded-For: tries are counted for each address.
-ALLAUTH_TRUSTED_PROXY_COUNT = env.number("TRUSTED_PROXIES", default=int(HTTPS), least=0)
+ALLAUTH_TRUSTED_PROXY_COUNT = env.number("TRUSTED_PROXIES", default=int(HTTPS), least=0, most=100)
 SECURE_REDIRECT_EXEMPT = [r"^health/", r"^metrics$"]  # asked from inside, past the proxy
 # Not ours to promise for other hosts of the domain, nor to have listed in browsers.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
@@ -304,7 +307,7 @@ if METRICS_TOKEN and not secrets.is_token(METRICS_TOKEN):
     )
 
 # How often a minute each person may ask the API, in each web process.
-API_REQUESTS_A_MINUTE = env.number("API_REQUESTS_A_MINUTE", default=120)
+API_REQUESTS_A_MINUTE = env.number("API_REQUESTS_A_MINUTE", default=120, most=_MANY)
 
 # The first Admin, made by `make run`: see the command first_admin.
 ADMIN_EMAIL = env.text("ADMIN_EMAIL", default="admin@localhost")

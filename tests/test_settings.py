@@ -9,9 +9,14 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.test import Client
 
 from accessaudience import checks
+from accessaudience.environment import Environment
 from accessaudience.secrets import is_encryption_key, kept_secret, new_encryption_key, new_secret_key
+from imports.retention import remove_old_files
+from people.models import Person
 
 ROOT = Path(settings.BASE_DIR)
 ON_POSTGRESQL = {
@@ -59,6 +64,8 @@ def check(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
         ("TASKS_BACKEND", "rabbitmq"),
         ("TASKS_BACKEND", "celery"),
         ("SESSION_DAYS", "0"),
+        ("SESSION_DAYS", "36501"),
+        ("WEB_CONCURRENCY", "100000"),
         ("STORAGE_URL", "https://s3.example.com/uploads"),
         ("METRICS_TOKEN", "too short"),
         ("SENTRY_DSN", "https://sentry.example.com/1"),
@@ -72,6 +79,29 @@ def test_a_wrong_value_stops_the_start_with_one_sentence_that_names_it(name: str
     assert done.stdout == ""
     assert done.stderr.startswith(name)
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("days", ["UPLOAD_RETENTION_DAYS", "SESSION_DAYS", "ACCESS_LOG_DAYS", "INVITATION_DAYS"])
+@pytest.mark.parametrize("number", ["999999", "9" * 5_000])
+def test_a_number_from_which_a_date_could_not_be_counted_stops_the_start(
+    days: str, number: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Environment, "ENVIRON", {days: number})
+    with pytest.raises(ImproperlyConfigured, match=f"^{days} must be a whole number from 1 to 36500, not"):
+        Environment().number(days, 7, most=36_500)
+
+
+@pytest.mark.django_db
+def test_the_longest_time_that_may_be_set_can_be_counted_from_today(
+    admin_person: Person, password: str, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ACCESS_LOG_DAYS", "UPLOAD_RETENTION_DAYS", "SESSION_DAYS"):
+        monkeypatch.setattr(settings, name, 36_500)
+    monkeypatch.setattr(settings, "SESSION_COOKIE_AGE", 36_500 * 24 * 60 * 60)
+    remove_old_files()
+    answer = client.post(settings.LOGIN_URL, {"login": admin_person.email, "password": password})
+    assert answer.status_code == 302
+    assert client.get("/", follow=True).status_code == 200
 
 
 @pytest.mark.parametrize("redis", ["", "unix:///run/redis.sock"])

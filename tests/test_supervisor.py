@@ -159,7 +159,7 @@ def test_a_port_in_use_is_said_in_one_sentence(start: Callable[..., Service]) ->
 def test_a_wrong_setting_is_said_in_one_sentence_and_not_tried_again(start: Callable[..., Service]) -> None:
     service = start(IMPORT_MAX_ROWS="many")
     assert service.process.wait(PATIENCE) == 1
-    assert service.log.read_text() == "IMPORT_MAX_ROWS must be a whole number of at least 1, not 'many'.\n"
+    assert service.log.read_text() == "IMPORT_MAX_ROWS must be a whole number from 1 to 2147483647, not 'many'.\n"
 
 
 @pytest.mark.parametrize("text", ["", "http", "0", "65536", "-1", "8000.0"])
