@@ -4,9 +4,11 @@ Goes in: the name of a setting. Comes out: its value in the type the code wants,
 Must not know: what a setting is for. django-environ itself takes any unknown word for False.
 """
 
+import re
 from collections.abc import Iterable
+from email.utils import getaddresses
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -15,6 +17,7 @@ YES = ("true", "1", "yes", "on")
 SCHEMES = ("sqlite:///", "postgres://", "postgresql://")
 NO = ("false", "0", "no", "off")
 DIGITS = 20  # more than any limit has
+HOST = re.compile(r"\*|\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?|\[[0-9A-Fa-f:.]+\]")
 MAIL_SCHEMES = ("smtp", "smtps", "smtp+tls", "smtp+ssl", "consolemail", "filemail", "memorymail")
 
 
@@ -52,6 +55,21 @@ class Environment(environ.Env):  # type: ignore[misc]  # it has no types
         """Return the parts between commas, without spaces around them."""
         return [word.strip() for word in self.text(name, ",".join(default)).split(",") if word.strip()]
 
+    def hosts(self, name: str, default: Iterable[str]) -> list[str]:
+        """Return names of hosts as Django compares them with those of requests: without scheme and port."""
+        found = self.words(name, default)
+        for word in found:
+            if not HOST.fullmatch(word):
+                raise ImproperlyConfigured(
+                    f"{name} must be names of hosts like audience.example.com, with commas between them, without "
+                    f"https:// and port, not '{word}'."
+                )
+        return found
+
+    def origins(self, name: str) -> list[str]:
+        """Return where sites are, each as `origin` does."""
+        return [_origin(name, word) for word in self.words(name)]
+
     def database(self, name: str, default: str) -> dict[str, Any]:
         """Return Django's settings of a database, from an address of SQLite or PostgreSQL."""
         address = self.text(name, default)
@@ -88,19 +106,31 @@ class Environment(environ.Env):  # type: ignore[misc]  # it has no types
     def dsn(self, name: str) -> str:
         """Return the address of a project of Sentry, or nothing; it holds a key, so it is not repeated."""
         value = self.text(name)
-        parts = urlsplit(value)
+        parts = _parts_of(value)
         if value and not (
-            parts.scheme in ("http", "https") and parts.username and parts.hostname and parts.path.strip("/")
+            parts and parts.username and re.fullmatch(r"(/[^/]+)*/[0-9]{1,20}", parts.path)  # the project is a number
         ):
             raise ImproperlyConfigured(f"{name} must be like https://key@sentry.example.com/1.")
         return value
 
     def origin(self, name: str, default: str) -> str:
         """Return where a site is: scheme, host and perhaps port, without a slash at its end."""
+        return _origin(name, self.text(name, default))
+
+    def web(self, name: str, default: str) -> str:
+        """Return an address that others are put behind, without a slash at its end."""
         value = self.text(name, default).rstrip("/")
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname or value != f"{parts.scheme}://{parts.netloc}":
-            raise ImproperlyConfigured(f"{name} must be like https://audience.example.com, not '{value}'.")
+        parts = _parts_of(value)
+        if not parts or parts.query or parts.fragment or re.search(r"\s", value):
+            raise ImproperlyConfigured(f"{name} must be like {default}, not '{value}'.")
+        return value
+
+    def sender(self, name: str, default: str) -> str:
+        """Return who mails come from: an address, perhaps with a name before it."""
+        value = self.text(name, default)
+        found = getaddresses([value])
+        if len(found) != 1 or not re.fullmatch(r"[^@\s<>]+@[^@\s<>]+", found[0][1]) or not value.isprintable():
+            raise ImproperlyConfigured(f"{name} must be like {default}, not '{value}'.")
         return value
 
     def mail(self, name: str, default: str) -> dict[str, Any]:
@@ -114,3 +144,20 @@ class Environment(environ.Env):  # type: ignore[misc]  # it has no types
         except ValueError:
             pass  # said below
         raise ImproperlyConfigured(f"{name} must be like smtp+tls://user:password@host:587, or consolemail://.")
+
+
+def _parts_of(address: str) -> SplitResult | None:
+    """Return the parts of an address of the web, None if it is none."""
+    try:
+        parts = urlsplit(address)
+        return parts if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 else None
+    except ValueError:  # of a port, or of brackets
+        return None
+
+
+def _origin(name: str, text: str) -> str:
+    value = text.rstrip("/")
+    parts = _parts_of(value)
+    if not parts or value != f"{parts.scheme}://{parts.netloc}" or re.search(r"\s", value):
+        raise ImproperlyConfigured(f"{name} must be like https://audience.example.com, not '{text}'.")
+    return value

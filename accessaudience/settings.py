@@ -21,8 +21,8 @@ except envfile.EnvFileError as error:
 _DAYS, _SECONDS, _BYTES, _MANY = 36_500, 30 * 24 * 60 * 60, 2**40, 2**31 - 1
 
 DEBUG = env.flag("DEBUG", default=False)
-ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
-CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
+ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS")
 
 DATA_DIR = Path(env.text("DATA_DIR", default=str(BASE_DIR / "data"))).absolute()
 try:
@@ -251,8 +251,8 @@ UPLOAD_RETENTION_DAYS = env.number("UPLOAD_RETENTION_DAYS", default=30, most=_DA
 
 # Klaviyo: where its API is (never taken from a form), where its pages are, and the seconds that one of
 # its answers and a whole reading may take.
-KLAVIYO_API_BASE_URL = env.text("KLAVIYO_API_BASE_URL", default="https://a.klaviyo.com").rstrip("/")
-KLAVIYO_WEB_URL = env.text("KLAVIYO_WEB_URL", default="https://www.klaviyo.com").rstrip("/")
+KLAVIYO_API_BASE_URL = env.web("KLAVIYO_API_BASE_URL", default="https://a.klaviyo.com")
+KLAVIYO_WEB_URL = env.web("KLAVIYO_WEB_URL", default="https://www.klaviyo.com")
 KLAVIYO_TIMEOUT = env.number("KLAVIYO_TIMEOUT", default=30, most=_SECONDS)
 KLAVIYO_PATIENCE = env.number("KLAVIYO_PATIENCE", default=600, most=_SECONDS)
 
@@ -280,12 +280,13 @@ SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 # Where links in mails lead: never taken from a request, whose Host anybody can choose.
 _host = next((name for name in ALLOWED_HOSTS if not name.startswith((".", "*"))), "localhost")
 _address = f"https://{_host}" if HTTPS else f"http://{_host}:{env.text('PORT', '8000')}"
-SITE_URL = env.origin("SITE_URL", default=(CSRF_TRUSTED_ORIGINS or [_address])[0])
+_origins = [origin for origin in CSRF_TRUSTED_ORIGINS if "*" not in origin]
+SITE_URL = env.origin("SITE_URL", default=(_origins or [_address])[0])
 
 # Mail is written to the console unless EMAIL_URL names a server.
 globals().update(env.mail("EMAIL_URL", default="consolemail://"))
 EMAIL_TIMEOUT = 20
-DEFAULT_FROM_EMAIL = env.text("EMAIL_FROM", default="Access Audience <noreply@localhost>")
+DEFAULT_FROM_EMAIL = env.sender("EMAIL_FROM", default="Access Audience <noreply@localhost>")
 
 LOGGING = logs.configuration(
     env.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), default="INFO"),

@@ -11,6 +11,7 @@ import pytest
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
+from sentry_sdk.utils import Dsn
 
 from accessaudience import checks
 from accessaudience.environment import Environment
@@ -69,6 +70,17 @@ def check(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
         ("STORAGE_URL", "https://s3.example.com/uploads"),
         ("METRICS_TOKEN", "too short"),
         ("SENTRY_DSN", "https://sentry.example.com/1"),
+        ("SENTRY_DSN", "https://key@sentry.example.com/abc"),
+        ("SENTRY_DSN", "https://key@sentry.example.com:port/1"),
+        ("ALLOWED_HOSTS", "https://audience.example.com"),
+        ("ALLOWED_HOSTS", "a.example.com b.example.com"),
+        ("ALLOWED_HOSTS", "a.example.com,b.example.com:8000"),
+        ("CSRF_TRUSTED_ORIGINS", "audience.example.com"),
+        ("SITE_URL", "https://[audience"),
+        ("EMAIL_FROM", "bad from"),
+        ("EMAIL_FROM", "Fernhill, Inc <a@example.com>"),
+        ("KLAVIYO_WEB_URL", "www.klaviyo.com"),
+        ("KLAVIYO_API_BASE_URL", "a.klaviyo.com"),
         ("REQUEST_ID_HEADER", "X-Request-ID: a"),
         ("METRICS_TOKEN", "aaaaaaaaaaaaaaaaaaaaaaaa"),
     ],
@@ -79,6 +91,33 @@ def test_a_wrong_value_stops_the_start_with_one_sentence_that_names_it(name: str
     assert done.stdout == ""
     assert done.stderr.startswith(name)
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("environment", "name"),
+    [
+        ({"ALLOWED_HOSTS": ".example.com,[::1],10.0.0.1,a_b.example.com,*"}, "ALLOWED_HOSTS"),
+        ({"CSRF_TRUSTED_ORIGINS": "https://*.example.com,http://localhost:8000"}, "CSRF_TRUSTED_ORIGINS"),
+    ],
+)
+def test_names_of_hosts_may_be_all_that_django_compares(
+    environment: dict[str, str], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Environment, "ENVIRON", environment)
+    read = Environment().hosts(name, []) if name == "ALLOWED_HOSTS" else Environment().origins(name)
+    assert read == environment[name].split(",")
+
+
+@pytest.mark.parametrize("sender", ["noreply@localhost", "Müller <a@example.com>", '"Fernhill, Inc" <a@example.com>'])
+def test_mails_may_come_from_an_address_with_or_without_a_name(sender: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Environment, "ENVIRON", {"EMAIL_FROM": sender})
+    assert Environment().sender("EMAIL_FROM", "x@localhost") == sender
+
+
+@pytest.mark.parametrize("address", ["https://key@sentry.example.com/1", "http://key:pass@host:9000/under/a/42"])
+def test_what_is_taken_for_a_project_of_sentry_sentry_takes_too(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Environment, "ENVIRON", {"SENTRY_DSN": address})
+    assert Dsn(Environment().dsn("SENTRY_DSN")).project_id.isdigit()
 
 
 @pytest.mark.parametrize("days", ["UPLOAD_RETENTION_DAYS", "SESSION_DAYS", "ACCESS_LOG_DAYS", "INVITATION_DAYS"])
@@ -159,6 +198,7 @@ def test_production_settings_pass_every_check_of_a_deployment(tmp_path: Path) ->
         ({"HTTPS": "true", "ALLOWED_HOSTS": "a.example.com,b.example.com"}, "https://a.example.com"),
         ({"CSRF_TRUSTED_ORIGINS": "https://c.example.com"}, "https://c.example.com"),
         ({"ALLOWED_HOSTS": "*"}, "http://localhost:8000"),
+        ({"CSRF_TRUSTED_ORIGINS": "https://*.example.com, https://e.example.com/"}, "https://e.example.com"),
         ({"SITE_URL": "https://d.example.com/"}, "https://d.example.com"),
     ],
 )
