@@ -6,6 +6,7 @@ Goes in: the settings. Comes out: a database with every migration, collected sta
 or one sentence that says what is wrong, and status 1. Must not know: any app of the project.
 """
 
+import argparse
 import hashlib
 import io
 import os
@@ -90,4 +91,9 @@ def fingerprint_of_static_files() -> str:
 
 
 if __name__ == "__main__":
-    main(static_alone=sys.argv[1:] == ["--static"])
+    parser = argparse.ArgumentParser(
+        prog="python -m accessaudience.prepare",
+        description="Migrate the database, collect the static files and make the first Admin, where that is not done.",
+    )
+    parser.add_argument("--static", action="store_true", help="collect the static files alone, without a database")
+    main(static_alone=parser.parse_args().static)

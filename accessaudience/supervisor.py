@@ -7,6 +7,8 @@ Must not know: Django; it stays small, and a database that is gone cannot bring 
 themselves if it is killed, and it ends when the `make` that started it is gone.
 """
 
+import argparse
+import errno
 import os
 import select
 import signal
@@ -29,6 +31,7 @@ GRACE = 40.0  # seconds to end in; gunicorn gives its requests 30
 LOOK_EVERY = 1.0
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 READY = signal.SIGUSR1
+NOT_OURS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)  # of an address
 
 
 @dataclass
@@ -86,16 +89,27 @@ def how_it_ended(code: int) -> str:
 
 def listen(address: str, port: int) -> socket.socket:
     """Return a listening socket: taken before anything else is done, and kept over restarts of the server."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
+        return _listening(address, port)
+    except OSError as error:
+        if isinstance(error, socket.gaierror) or error.errno in NOT_OURS:
+            sys.exit(
+                f"LISTEN_ON must be an address of this machine like 127.0.0.1, or 0.0.0.0 for all, not '{address}' "
+                f"({error.strerror})."
+            )
+        other = port + 1 if port < 65535 else port - 1
+        sys.exit(f"Port {port} of {address} cannot be used ({error.strerror}). Choose another: make run PORT={other}")
+
+
+def _listening(address: str, port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((address, port))
         listener.listen(WAITING_CONNECTIONS)
-    except OSError as error:
-        sys.exit(
-            f"Port {port} of {address} cannot be used ({error.strerror}). Choose another: make run PORT={port + 1}"
-        )
+    except OSError:
+        listener.close()
+        raise
     return listener
 
 
@@ -159,6 +173,11 @@ def background() -> list[Child]:
 
 def main() -> int:
     """Serve until told to stop."""
+    argparse.ArgumentParser(
+        prog="python -m accessaudience.supervisor",
+        description="Serve Access Audience and do its jobs, until stopped. Everything else is in the settings: "
+        "docs/operations.md.",
+    ).parse_args()
     try:
         envfile.read(ROOT / ".env")
     except envfile.EnvFileError as error:

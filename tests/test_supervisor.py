@@ -16,7 +16,7 @@ import psutil
 import pytest
 from django.conf import settings
 
-from accessaudience.supervisor import Child, background, how_it_ended, port_of
+from accessaudience.supervisor import Child, background, how_it_ended, listen, port_of
 
 pytestmark = pytest.mark.once
 
@@ -160,6 +160,25 @@ def test_a_wrong_setting_is_said_in_one_sentence_and_not_tried_again(start: Call
     service = start(IMPORT_MAX_ROWS="many")
     assert service.process.wait(PATIENCE) == 1
     assert service.log.read_text() == "IMPORT_MAX_ROWS must be a whole number from 1 to 2147483647, not 'many'.\n"
+
+
+@pytest.mark.parametrize("address", ["999.1.1.1", "192.0.2.1", "2001:db8::1", "no such host"])
+def test_an_address_that_is_not_of_this_machine_is_one_of_listen_on(address: str) -> None:
+    with pytest.raises(SystemExit, match=f"^LISTEN_ON must be an address of this machine .* not '{address}'"):
+        listen(address, 8000)
+
+
+@pytest.mark.parametrize("module", ["supervisor", "prepare"])
+def test_asked_for_help_it_helps_and_what_it_does_not_know_it_refuses(module: str, tmp_path: Path) -> None:
+    given = {"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path / "data"), "PORT": "0"}
+    for argument, status in (("--help", 0), ("--bogus", 2)):
+        command = [sys.executable, "-m", f"accessaudience.{module}", argument]
+        done = subprocess.run(
+            command, cwd=settings.BASE_DIR, env=given, capture_output=True, text=True, check=False, timeout=PATIENCE
+        )
+        assert done.returncode == status, done.stderr
+        assert (done.stdout or done.stderr).startswith(f"usage: python -m accessaudience.{module}")
+    assert not (tmp_path / "data").exists()
 
 
 @pytest.mark.parametrize("text", ["", "http", "0", "65536", "-1", "8000.0"])
