@@ -5,6 +5,7 @@ of one, put in place after it has been checked. The keys are never in it: who ha
 read what is encrypted. Must not know: any app of the project.
 """
 
+import gzip
 import hashlib
 import io
 import json
@@ -30,6 +31,8 @@ FORMAT = 1
 ABOUT, DATABASE, UPLOADS = "backup.json", "database.sqlite3", "uploads"
 LOCK_WAIT = 20  # seconds, as in settings
 KEYS = ("secret_key", "encryption_keys")
+DAMAGED = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile)  # what a damaged archive raises
+PIECE = 1024 * 1024
 
 
 class BackupError(Exception):
@@ -165,7 +168,7 @@ def _unpack(backup: Path, into: Path) -> int:
     files = 0
     (into / UPLOADS).mkdir(mode=0o700)
     try:
-        with tarfile.open(backup, "r:gz") as tar:
+        with gzip.open(backup) as whole, tarfile.open(fileobj=whole, mode="r:") as tar:
             for member in tar:
                 name = PurePosixPath(member.name)
                 if member.name == ABOUT or not member.isfile():
@@ -179,7 +182,9 @@ def _unpack(backup: Path, into: Path) -> int:
                     os.fchmod(file.fileno(), 0o600)
                     shutil.copyfileobj(content or io.BytesIO(), file)
                 files += name.parts[0] == UPLOADS
-    except (tarfile.TarError, EOFError, zlib.error) as error:
+            while whole.read(PIECE):
+                pass  # its check sum comes last, behind where the archive says that it ends
+    except DAMAGED as error:
         raise BackupError(f"{backup} is damaged: {error}.") from error
     if not (into / DATABASE).exists():
         raise BackupError(f"{backup} is damaged: there is no database in it.")
@@ -214,9 +219,18 @@ def _about(backup: Path) -> dict[str, Any] | None:
             first = tar.next()
             file = tar.extractfile(first) if first and first.name == ABOUT else None
             about = json.load(file) if file else None
-    except (tarfile.TarError, EOFError, zlib.error, ValueError):
+    except (*DAMAGED, ValueError):
         return None
-    return about if isinstance(about, dict) and "database_sha256" in about else None
+    return about if isinstance(about, dict) and _is_complete(about) else None
+
+
+def _is_complete(about: dict[str, Any]) -> bool:
+    """Whether it says all that we write; of another format no more is known than that it has one."""
+    if about.get("format") != FORMAT:
+        return isinstance(about.get("format"), int)
+    migrations = about.get("migrations")
+    named = isinstance(migrations, list) and all(isinstance(name, str) for name in migrations)
+    return named and all(isinstance(about.get(name), str) for name in ("at", "database_sha256"))
 
 
 def _refuse_postgresql() -> None:
@@ -262,6 +276,10 @@ def _refuse_in_use(database: Path) -> None:
 
 def _migrations_in(database: Path) -> list[str]:
     with closing(sqlite3.connect(database)) as connection:
+        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'django_migrations'").fetchone():
+            raise BackupError(
+                "The database was never prepared, so there is nothing to back up. `make run` prepares it."
+            )
         rows = connection.execute("SELECT app, name FROM django_migrations ORDER BY id")
         return [f"{app}.{name}" for app, name in rows]
 

@@ -240,6 +240,48 @@ def test_damaged_backup_is_refused_and_touches_nothing(site: Site, elsewhere: Si
     assert not list(elsewhere.data.glob(".restore-*"))
 
 
+def test_an_archive_whose_check_sum_is_wrong_or_missing_is_refused(site: Site, elsewhere: Site, tmp_path: Path) -> None:
+    whole = tmp_path / "one.tar.gz"
+    assert site.manage("backup", str(whole))[0] == 0
+    content = whole.read_bytes()
+    other_sum = content[:-8] + bytes(byte ^ 1 for byte in content[-8:-4]) + content[-4:]
+    for number, damaged in enumerate((other_sum, content[:-8], content[:-1], content + b"more")):
+        path = tmp_path / f"damaged-{number}.tar.gz"
+        path.write_bytes(damaged)
+        status, said = elsewhere.manage("restore", str(path))
+        assert (status, f"{path} is damaged" in said) == (1, True), said
+        assert not elsewhere.database.exists()
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"database_sha256": "x"},
+        {"format": 1, "database_sha256": "x"},
+        {"format": 1, "database_sha256": "x", "at": "today", "migrations": 7},
+        {"format": "1", "database_sha256": "x", "at": "today", "migrations": []},
+    ],
+)
+def test_an_archive_that_does_not_say_what_it_is_is_refused(
+    about: dict[str, Any], elsewhere: Site, tmp_path: Path
+) -> None:
+    path, text = tmp_path / "one.tar.gz", json.dumps(about).encode()
+    with tarfile.open(path, "w:gz") as made:
+        member = tarfile.TarInfo("backup.json")
+        member.size = len(text)
+        made.addfile(member, io.BytesIO(text))
+    status, said = elsewhere.manage("restore", str(path))
+    assert (status, "is no backup of Access Audience, or is damaged" in said) == (1, True), said
+
+
+def test_there_is_nothing_to_back_up_before_the_database_was_prepared(elsewhere: Site, tmp_path: Path) -> None:
+    elsewhere.data.mkdir(parents=True)
+    elsewhere.database.touch()
+    status, said = elsewhere.manage("backup", str(tmp_path / "one.tar.gz"))
+    assert (status, "never prepared" in said) == (1, True), said
+    assert not (tmp_path / "one.tar.gz").exists()
+
+
 def test_backup_of_a_newer_version_is_refused(site: Site, elsewhere: Site, tmp_path: Path) -> None:
     with closing(sqlite3.connect(site.database)) as connection, connection:
         connection.execute("INSERT INTO django_migrations (app, name, applied) VALUES ('segments', '9999_x', '2030')")
