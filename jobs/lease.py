@@ -220,7 +220,7 @@ def hold(job: Job, must_go: Callable[[], bool] | None = None) -> Iterator[None]:
 
 
 def finish(job: Job, status: Status, **changes: Any) -> None:
-    """End the lease with `status` and `changes`: the last statement of the transaction that it belongs to.
+    """End the lease with `status` and `changes`, at the end of the transaction that it belongs to.
 
     Raises LeaseLost if the lease was not ours any more, so that the transaction is rolled back.
     """
@@ -346,6 +346,7 @@ def _reap(job: Job) -> bool:
         if won and changes["status"] == Status.FAILED:
             Notice.tell(_as_it_will_be(job, changes))
     if won:
-        log.warning("%s %s has lost its worker in attempt %s", job._meta.model_name, job.pk, job.attempt)
+        with job.in_log():
+            log.warning("%s %s has lost its worker in attempt %s", job._meta.model_name, job.pk, job.attempt)
         job.refresh_from_db()
     return bool(won)
