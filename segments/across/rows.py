@@ -96,7 +96,7 @@ class Rows:
         enough = [smallest] if self.wanted.show == EVERYWHERE else self._enough
         if self._are_few(enough):
             return Segment.objects.filter(channel__in=enough)
-        if not self.wanted.leads_by or self.is_common:
+        if not self.wanted.lead or self.is_common:
             return None
         keys = list(self._leading.values_list("pk", flat=True)[: FEW + 1])
         return Segment.objects.filter(pk__in=keys) if len(keys) <= FEW else None
@@ -118,7 +118,7 @@ class Rows:
     @property
     def _enough(self) -> list[Channel]:
         """Channels of which each wanted row is in one at least."""
-        if self.wanted.show == EVERYWHERE and not self.wanted.leads_by:
+        if self.wanted.show == EVERYWHERE and not self.wanted.lead:
             return list(self.channels[:1])
         return [channel for channel in self.channels if channel.slug != self.wanted.missing_in]
 
@@ -126,15 +126,10 @@ class Rows:
         """The numbers of rows by what is shown, as far as they are soon known; of very many, COUNT_CAP + 1."""
         if self._few is not None:
             by_show = {show: sum(row.is_shown(show) for row in self._few) for show in shows(self.channels)}
-            whole = self._are_few(self.channels) or (self.wanted.leads_by and self._leads_anywhere)
+            whole = self._are_few(self.channels) or (self.wanted.lead and self.wanted.lead.is_wanted)
             return by_show if whole else {self.wanted.show: by_show[self.wanted.show]}
         count = None if self.wanted.show else self._count()
         return {} if count is None else {"": count}
-
-    @property
-    def _leads_anywhere(self) -> bool:
-        """Whether rows are found by the same whatever is shown."""
-        return self.wanted.leads_by != "inactive" or self.wanted.status == "inactive"
 
     def _count(self) -> int | None:
         """How many rows have a segment that is looked for, by one filter at most; None if that cannot be told soon."""

@@ -1,7 +1,7 @@
 """Segments across channels: one row for each segment, whichever channels it is in.
 
 Goes in: channels in their order, and what somebody looks for. Comes out: what a row is, which rows are wanted, and in
-which orders they can be listed. How they are found is segments.across.rows. Must not know: requests, databases.
+which orders they can be listed. How they are found is segments.across.rows. Must not know: requests, SQL.
 
 The rule: segments of several channels with the same `identity_key` (the same segment ID or, without one, the same
 folded name) are one row, whatever they are called. A row is named as in the first of the channels that has it, its
@@ -14,7 +14,7 @@ if nothing is; in the order of a channel's status, the one of that channel. So e
 walking through the segments in the order that an index has.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -139,51 +139,30 @@ class Wanted:
             return found.klaviyo_kind == KLAVIYO_KINDS[self.source]
         return found.source == self.source
 
-    @property
-    def leads_by(self) -> str:
-        """What a row is found by, "q" or a filter, which few segments may be; "" if any of them will do."""
+    @cached_property
+    def lead(self) -> "Lead | None":
+        """What a row is found by, which few segments may be; None if any of them will do."""
         if self.words:
-            return "q"
+            return Lead(lambda segments: segments.search(self.q), self._has_words)
         if self.source and self.source != CSV:  # of which there is an index
-            return "source"
+            return Lead(lambda segments: segments.of_any_source(self.source), self._has_source)
         if self.status == GONE:
-            return GONE
+            return Lead(SegmentQuerySet.gone, lambda found: found.is_gone)
         if self.only:
-            return self.only
-        return "inactive" if self.status == "inactive" or self.show == MIXED else ""
+            return Lead(lambda segments: segments.with_detail(self.only), self._is_only)
+        if self.status == "inactive" or self.show == MIXED:
+            is_wanted = self.status == "inactive"  # else it is only that mixed rows are found by it
+            return Lead(lambda segments: segments.with_status(False), lambda found: not found.active, is_wanted)
+        return None
 
     def leading(self, segments: SegmentQuerySet) -> SegmentQuerySet:
         """Those of `segments` that a row is found by."""
-        match self.leads_by:
-            case "q":
-                return segments.search(self.q)
-            case "source":
-                return segments.of_any_source(self.source)
-            case "gone":
-                return segments.gone()
-            case "override" | "no-link":
-                return segments.with_detail(self.only)
-            case "inactive":
-                return segments.filter(active=False)
-        return segments
+        return self.lead.among(segments) if self.lead else segments
 
     def place(self, row: Row) -> Place:
         """Where `row`, which is wanted, stands: as the first of its segments that it is found by."""
-        return next(filter(self._leads, row.segments), row.leader).place
-
-    def _leads(self, found: Found) -> bool:
-        match self.leads_by:
-            case "q":
-                return self._has_words(found)
-            case "source":
-                return self._has_source(found)
-            case "gone":
-                return found.is_gone
-            case "override" | "no-link":
-                return self._is_only(found)
-            case "inactive":
-                return not found.active
-        return True
+        leads = filter(self.lead.is_one, row.segments) if self.lead else iter(row.segments)
+        return next(leads, row.leader).place
 
     @cached_property
     def words(self) -> list[str]:
@@ -194,6 +173,18 @@ class Wanted:
     def missing_in(self) -> str:
         """The slug of the channel that shall not have it; "" if none."""
         return self.show.removeprefix(MISSING) if self.show.startswith(MISSING) else ""
+
+
+@dataclass(frozen=True)
+class Lead:
+    """What rows are found by: which segments that are `among` others, and whether one `is_one`.
+
+    `is_wanted`: the same, whatever is shown by where rows are and are not.
+    """
+
+    among: Callable[[SegmentQuerySet], SegmentQuerySet]
+    is_one: Callable[[Found], bool]
+    is_wanted: bool = True
 
 
 def shows(channels: Sequence[Channel]) -> dict[str, str]:
