@@ -5,18 +5,25 @@ file is written to the storage and removed again. Of keys only is told whether t
 any of it is done.
 """
 
+import errno
+import os
 import shutil
 import sqlite3
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from smtplib import SMTPException
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
+from django.core.mail import get_connection
 from django.db import DatabaseError, InterfaceError, NotSupportedError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
@@ -36,15 +43,19 @@ from people import mfa
 from segments.models import SearchBacklog
 from segments.search.index import has_trigrams
 
+TEXT = b"written by manage.py doctor\n"
 OK, WARNING, WRONG = "ok", "warning", "wrong"
 LITTLE_SPACE = 1024**3  # bytes
 LONG_WAIT = timedelta(minutes=10)
 REDIS_PATIENCE = 5.0  # seconds
+MAIL_PATIENCE = 5.0  # seconds, for each answer
+CLOCKS_APART = timedelta(seconds=5)
 KLAVIYO_PATIENCE = 20.0  # seconds, for all accounts together
 NOBODYS_KEY = Secret("pk_nobody")  # refused by Klaviyo, which is an answer
 OF_THIS_MACHINE = ("localhost", "127.0.0.1", "[::1]")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 CONSOLE = "django.core.mail.backends.console.EmailBackend"
+SMTP = "django.core.mail.backends.smtp.EmailBackend"
 
 
 @dataclass(frozen=True)
@@ -68,8 +79,10 @@ def examine(*, klaviyo: bool = False) -> Findings:
     yield from of_settings()
     yield from of_storage()
     yield from of_redis()
+    yield from of_mail()
     try:
-        yield from of_database()
+        if not (yield from of_database()):
+            return
         pending = MigrationExecutor(connection)
         plan = pending.migration_plan(pending.loader.graph.leaf_nodes())
         if plan:
@@ -131,21 +144,21 @@ def _settings_that_do_not_fit() -> Findings:
 
 
 def of_storage() -> Findings:
-    """Write, read and remove a file where uploads are kept, and look how much room is left there."""
-    text = b"written by manage.py doctor\n"
+    """Write, read and remove a file where uploads are received and kept, and look how much room is left there."""
+    place = _place()
     try:
-        name = default_storage.save("doctor.txt", ContentFile(text))
-        with default_storage.open(name) as file:
-            same = file.read() == text
-        default_storage.delete(name)
+        for folder in _folders_of_uploads():
+            place = str(folder)
+            with tempfile.TemporaryFile(dir=folder) as file:
+                file.write(TEXT)
+        place = _place()
+        same = _comes_back()
     except FileStoreError as error:
-        yield Finding("storage", WRONG, f"Uploads cannot be kept in {_place()}: {error.strerror}.", error.do)
+        yield Finding("storage", WRONG, f"Uploads cannot be kept in {place}: {error.strerror}.", error.do)
         return
     except OSError as error:
-        told = f"Uploads cannot be kept in {_place()}: {error.strerror or error}."
-        yield Finding(
-            "storage", WRONG, told, "Give the user of this process the folder DATA_DIR, to read and to write."
-        )
+        told = f"Uploads cannot be kept in {place}: {error.strerror or error}."
+        yield Finding("storage", WRONG, told, _what_to_do(error, place))
         return
     if not same:
         told = f"What is written to {_place()} is not what is read there."
@@ -159,6 +172,38 @@ def of_storage() -> Findings:
     else:
         where = f" in {_place()}." if bucket_in_use() else ";"
         yield Finding("storage", OK, f"Uploads can be written and read{where} {told}")
+
+
+def _folders_of_uploads() -> list[Path]:
+    """The folders that uploads come through on this machine, those that are there."""
+    kept = [] if bucket_in_use() else [settings.UPLOADS_DIR, settings.UPLOADS_DIR / "imports"]
+    return [folder for folder in (settings.DATA_DIR, Path(settings.FILE_UPLOAD_TEMP_DIR), *kept) if folder.is_dir()]
+
+
+def _comes_back() -> bool:
+    """Whether what is written to the storage is read there; nothing of it stays, nor a folder made for it."""
+    name = f"doctor-{uuid4().hex}.txt"
+    new = not bucket_in_use() and not settings.UPLOADS_DIR.exists()
+    try:
+        default_storage.save(name, ContentFile(TEXT))
+        with default_storage.open(name) as file:
+            same = bool(file.read() == TEXT)
+        default_storage.delete(name)
+    finally:
+        with suppress(OSError):
+            Path(settings.UPLOADS_DIR, name).unlink(missing_ok=True)  # a disk that is full keeps a piece
+        if new:
+            with suppress(OSError):
+                settings.UPLOADS_DIR.rmdir()
+    return same
+
+
+def _what_to_do(error: OSError, place: str) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "Make room: the disk is full, or what this user may have of it."
+    if place == bucket_in_use():
+        return "Look at the store, and at STORAGE_URL."
+    return f"Give the user of this process {place}, and all of DATA_DIR, to read and to write."
 
 
 def _place() -> str:
@@ -192,17 +237,56 @@ def of_redis() -> Findings:
     yield Finding("redis", OK, f"Redis {version} at {where}.")
 
 
-def of_database() -> Findings:
-    """Ask the database what it is."""
-    connection.ensure_connection()
-    if connection.vendor == "sqlite":
-        yield Finding("database", OK, f"SQLite {sqlite3.sqlite_version} at {connection.settings_dict['NAME']}.")
+def of_mail() -> Findings:
+    """Connect to the mail server and sign in to it, where one is set; nothing is sent."""
+    if settings.EMAIL_BACKEND != SMTP:
         return
+    where = f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}"
+    try:
+        with get_connection(timeout=MAIL_PATIENCE):
+            pass
+    except (SMTPException, OSError) as error:
+        told = f"The server at {where} cannot be used: {' '.join(str(error).split())}"
+        do = (
+            "Look at EMAIL_URL: host, port, user, password, and smtp+tls:// or smtp+ssl://. Until then no mail is sent."
+        )
+        yield Finding("mail", WRONG, told, do)
+        return
+    yield Finding("mail", OK, f"The server at {where} takes us in.")
+
+
+def of_database() -> Generator[Finding, None, bool]:
+    """Ask the database what it is; return whether there is more to ask of it."""
+    if connection.vendor == "sqlite":
+        return (yield from _of_sqlite(Path(connection.settings_dict["NAME"])))
     with connection.cursor() as cursor:
-        cursor.execute("SHOW server_version")
-        (version,) = cursor.fetchone()
+        before = timezone.now()
+        cursor.execute("SELECT current_setting('server_version'), clock_timestamp()")
+        version, its_now = cursor.fetchone()
+        after = timezone.now()
     where = connection.settings_dict["HOST"] or "a local socket"
     yield Finding("database", OK, f"PostgreSQL {version.split()[0]} at {where}.")
+    apart = max(before - its_now, its_now - after)
+    if apart > CLOCKS_APART:
+        told = f"The clocks of this machine and of the database are {apart.total_seconds():,.0f} s apart."
+        yield Finding("clock", WARNING, told, "Let both follow one time server (NTP).")
+    return True
+
+
+def _of_sqlite(file: Path) -> Generator[Finding, None, bool]:
+    if not os.path.exists(file) and os.access(file.parent, os.X_OK):  # to connect would make it
+        do = "Run make run, or python -m accessaudience.prepare; or point DATABASE_URL or DATA_DIR at other data."
+        yield Finding("database", WRONG, f"There is no database at {file} yet.", do)
+        return False
+    needed = [file, file.parent, *(path for end in ("-wal", "-shm") if (path := Path(f"{file}{end}")).exists())]
+    closed = [str(path) for path in needed if not os.access(path, os.W_OK)]
+    if closed and os.path.exists(file):  # who connected now would leave files beside it that nobody can write
+        do = "Give the user of this process the database, the files beside it and its folder, to read and to write."
+        yield Finding("database", WRONG, f"SQLite cannot write {' and '.join(closed)}.", do)
+        return False
+    connection.ensure_connection()
+    yield Finding("database", OK, f"SQLite {sqlite3.sqlite_version} at {file}.")
+    return True
 
 
 def of_queue() -> Findings:

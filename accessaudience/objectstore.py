@@ -119,8 +119,14 @@ class Bucket(S3Storage):  # type: ignore[misc]  # django-storages has no types
             super().delete(name)
 
     def _save(self, name: str, content: "File[bytes]") -> str:
-        with self._as_oserror(name):
-            return str(super()._save(name, content))
+        try:
+            with self._as_oserror(name):
+                return str(super()._save(name, content))
+        except FileNotFoundError as error:  # of what is written none can be missing, nor any folder
+            raise FileStoreError(
+                "it answers that there is nothing at its address",
+                "Look at the endpoint in STORAGE_URL: it must be that of an S3-compatible store.",
+            ) from error
 
     def _open(self, name: str, mode: str = "rb") -> "File[bytes]":
         if mode != "rb":

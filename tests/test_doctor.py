@@ -4,8 +4,11 @@ import io
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -15,13 +18,14 @@ import pytest
 from allauth.mfa.models import Authenticator
 from cryptography.fernet import Fernet
 from django.conf import settings as project
+from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.core.management import call_command
 from django.db import OperationalError, connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
-from accessaudience.doctor import of_settings
+from accessaudience.doctor import of_database, of_settings
 from channels.models import Channel
 from imports.models import ImportJob
 from integrations.klaviyo import client
@@ -150,6 +154,73 @@ def test_a_database_address_that_leads_nowhere_ends_with_status_1_and_no_traceba
     assert "hush" not in done.stdout
 
 
+@pytest.mark.once
+def test_on_a_new_machine_nothing_is_made_but_what_any_start_makes(tmp_path: Path) -> None:
+    given = {"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "manage.py", "doctor"],
+        cwd=project.BASE_DIR,
+        env=given,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (1, "")
+    assert f"wrong    database: There is no database at {tmp_path}/accessaudience.sqlite3 yet." in done.stdout
+    assert {path.name for path in tmp_path.iterdir()} == {"secret_key", "encryption_keys", "incoming"}
+
+
+@pytest.mark.skipif("connection.vendor != 'sqlite'", reason="PostgreSQL is no file")
+def test_a_database_file_that_cannot_be_written(
+    doctor: Callable[..., Diagnosis], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = connection.settings_dict["NAME"]
+    monkeypatch.setattr(os, "access", lambda path, mode: str(path) != str(file))
+    assert doctor().of("database") == ("wrong", f"SQLite cannot write {file}.")
+
+
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite has the clock of this machine")
+@pytest.mark.parametrize(("seconds", "said"), [(60, True), (-60, True), (2, False)])
+def test_a_clock_that_is_not_the_database_s(monkeypatch: pytest.MonkeyPatch, seconds: int, said: bool) -> None:
+    real = timezone.now
+    monkeypatch.setattr(timezone, "now", lambda: real() + timedelta(seconds=seconds))
+    checks = {finding.check: finding for finding in of_database()}
+    assert ("clock" in checks) == said
+    assert not said or checks["clock"].message.endswith("60 s apart.")
+
+
+def by_mail(settings: Any, port: int) -> None:
+    """Let mail be sent by a server at `port` of this machine."""
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", port
+    settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = ""
+    settings.EMAIL_USE_TLS = settings.EMAIL_USE_SSL = False
+
+
+def test_a_mail_server_that_does_not_answer(doctor: Callable[..., Diagnosis], settings: Any) -> None:
+    by_mail(settings, port := free_port())
+    found = doctor()
+    state, message = found.of("mail")
+    assert (state, message.partition(" cannot")[0]) == ("wrong", f"The server at 127.0.0.1:{port}")
+    assert found.checks["mail"]["do"].startswith("Look at EMAIL_URL")
+
+
+def test_a_mail_server_that_answers(doctor: Callable[..., Diagnosis], settings: Any) -> None:
+    def greet(server: socket.socket) -> None:
+        caller, _ = server.accept()
+        with caller, caller.makefile("rb") as said:
+            caller.sendall(b"220 here\r\n")
+            for line in said:
+                caller.sendall(b"221 bye\r\n" if line.startswith(b"quit") else b"250 well\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        by_mail(settings, port := server.getsockname()[1])
+        answering = threading.Thread(target=greet, args=(server,))
+        answering.start()
+        assert doctor().of("mail") == ("ok", f"The server at 127.0.0.1:{port} takes us in.")
+        answering.join()
+
+
 def test_a_migration_that_was_not_run(doctor: Callable[..., Diagnosis]) -> None:
     MigrationRecorder.Migration.objects.filter(app="jobs").delete()
     found = doctor()
@@ -223,9 +294,51 @@ def test_a_store_far_away_without_https(settings: Any, endpoint: str, said: bool
     assert bool(found) == said
 
 
+@pytest.mark.once
+@pytest.mark.parametrize("code", ["404", "NotFound", "NoSuchKey"])
+def test_an_address_where_no_store_is(doctor: Callable[..., Diagnosis], bucket: "Bucket", code: str) -> None:
+    with bucket.store.refusing("404 Not Found", code, ("PUT", "GET", "HEAD", "DELETE")):
+        found = doctor()
+    assert found.of("storage")[0] == "wrong"
+    assert "it answers that there is nothing at its address" in found.of("storage")[1]
+    assert found.checks["storage"]["do"].startswith("Look at the endpoint in STORAGE_URL")
+
+
+def test_a_full_disk_is_one_to_make_room_on(doctor: Callable[..., Diagnosis], monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(default_storage, "save", refuse)
+    found = doctor()
+    assert found.of("storage")[0] == "wrong"
+    assert found.checks["storage"]["do"].startswith("Make room")
+
+
+@pytest.mark.parametrize("closed", ["incoming", "uploads/imports", "uploads"])
+def test_each_folder_that_uploads_come_through_is_looked_at(
+    doctor: Callable[..., Diagnosis], settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, closed: str
+) -> None:
+    settings.DATA_DIR, settings.FILE_UPLOAD_TEMP_DIR = tmp_path, tmp_path / "incoming"
+    settings.UPLOADS_DIR = tmp_path / "uploads"
+    (tmp_path / closed).mkdir(parents=True)
+    real = tempfile.TemporaryFile
+
+    def write(*, dir: Path) -> Any:  # noqa: A002  # as it is called
+        if dir == tmp_path / closed:
+            raise PermissionError(13, "Permission denied")
+        return real(dir=dir)
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", write)
+    found = doctor()
+    assert found.of("storage") == ("wrong", f"Uploads cannot be kept in {tmp_path / closed}: Permission denied.")
+    assert str(tmp_path / closed) in found.checks["storage"]["do"]
+
+
 def test_what_was_written_to_look_at_the_storage_is_removed(doctor: Callable[..., Diagnosis]) -> None:
+    kept = default_storage.save("kept.txt", ContentFile(b""))
     doctor()
     assert [name for name in default_storage.listdir("")[1] if "doctor" in name] == []
+    default_storage.delete(kept)
 
 
 def test_a_job_that_waits_for_long(doctor: Callable[..., Diagnosis]) -> None:

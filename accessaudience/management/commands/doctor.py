@@ -17,8 +17,9 @@ class Command(BaseCommand):
     """Looks at every part of a set-up and says what is wrong with it."""
 
     help = (
-        "Look at the settings, the storage, the database, the queue, the worker, the keys, the search and Klaviyo, and "
-        "say what is wrong and what to do. Exit status: 0 nothing is wrong, but there may be warnings; 1 something is."
+        "Look at the settings, the storage, the mail server, the database, the queue, the worker, the keys, the search "
+        "and Klaviyo, and say what is wrong and what to do. Exit status: 0 nothing is wrong, but there may be "
+        "warnings; 1 something is."
     )
     requires_system_checks = []  # it says itself what is wrong
 
