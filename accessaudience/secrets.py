@@ -37,6 +37,11 @@ def is_encryption_key(text: str) -> bool:
     return len(key) == KEY_BYTES and len(set(key)) >= DISTINCT
 
 
+def are_encryption_keys(text: str) -> bool:
+    """Return whether `text` is one or more such keys, with commas between them."""
+    return all(is_encryption_key(key.strip()) for key in text.split(","))
+
+
 def is_hard_to_guess(text: str) -> bool:
     """Return whether `text` may be a random SECRET_KEY: long, not one letter again and again, not an example."""
     return len(text) >= SHORTEST and len(set(text)) >= DISTINCT and not text.startswith("django-insecure-")

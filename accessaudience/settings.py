@@ -61,22 +61,43 @@ if 0 < DATABASE_POOL < 2 * WEB_THREADS:  # a job that is done in a request gives
     )
 
 
-def _secret(name: str, make: Callable[[], str]) -> str:
+def _secret(name: str, make: Callable[[], str], fits: Callable[[str], bool], rule: str) -> str:
     """Return the secret `name`. Who shares a database must share its secrets, so on PostgreSQL none is invented."""
-    value = env.text(name)
-    if not value and not EMBEDDED:
-        raise ImproperlyConfigured(f"{name} is not set. On PostgreSQL it must be: see .env.example.")
-    return value or secrets.kept_secret(DATA_DIR / name.lower(), make)
+    value, where = env.text(name), ""
+    if not value:
+        if not EMBEDDED:
+            raise ImproperlyConfigured(f"{name} is not set. On PostgreSQL it must be: see .env.example.")
+        path = DATA_DIR / name.lower()
+        where = f" (in the file {path})"
+        try:
+            value = secrets.kept_secret(path, make)
+        except OSError as error:
+            raise ImproperlyConfigured(
+                f"{name}: {path} cannot be read or written ({error.strerror}). Give the user of this process the "
+                "folder and what is in it, and see that there is room."
+            ) from error
+        except UnicodeDecodeError:
+            raise ImproperlyConfigured(f"{name}{where} is no text. Put the file back from where you keep it.") from None
+    if not fits(value):
+        raise ImproperlyConfigured(f"{name}{where} {rule}")
+    return value
 
 
-SECRET_KEY = _secret("SECRET_KEY", secrets.new_secret_key)
-if not secrets.is_hard_to_guess(SECRET_KEY):
-    raise ImproperlyConfigured("SECRET_KEY is easy to guess: it must be random, and at least 50 characters long.")
-ENCRYPTION_KEYS = [key.strip() for key in _secret("ENCRYPTION_KEYS", secrets.new_encryption_key).split(",")]
-if not all(map(secrets.is_encryption_key, ENCRYPTION_KEYS)):
-    raise ImproperlyConfigured(
-        "ENCRYPTION_KEYS must be random keys of 32 bytes in url-safe base64, with commas between them."
-    )
+SECRET_KEY = _secret(
+    "SECRET_KEY",
+    secrets.new_secret_key,
+    secrets.is_hard_to_guess,
+    "is easy to guess: it must be random, and at least 50 characters long.",
+)
+ENCRYPTION_KEYS = [
+    key.strip()
+    for key in _secret(
+        "ENCRYPTION_KEYS",
+        secrets.new_encryption_key,
+        secrets.are_encryption_keys,
+        "must be random keys of 32 bytes in url-safe base64, with commas between them.",
+    ).split(",")
+]
 
 INSTALLED_APPS = [
     "allauth",
@@ -228,7 +249,10 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_ROOT = BASE_DIR / "static" / "root"  # what browsers look for at the root: /favicon.ico
 UPLOADS_DIR = DATA_DIR / "uploads"
 FILE_UPLOAD_TEMP_DIR = DATA_DIR / "incoming"  # beside it, so that to store an upload is to rename it
-FILE_UPLOAD_TEMP_DIR.mkdir(mode=0o700, exist_ok=True)
+try:
+    FILE_UPLOAD_TEMP_DIR.mkdir(mode=0o700, exist_ok=True)
+except OSError as error:
+    raise ImproperlyConfigured(f"DATA_DIR: {FILE_UPLOAD_TEMP_DIR} cannot be made ({error.strerror}).") from error
 _private = {"location": UPLOADS_DIR, "file_permissions_mode": 0o600, "directory_permissions_mode": 0o700}
 _bucket = bucket_options(env.text("STORAGE_URL"))
 STORAGES = {

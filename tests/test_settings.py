@@ -225,6 +225,34 @@ def test_secrets_outlive_a_restart(tmp_path: Path) -> None:
     assert kept_secret(path, new_secret_key) == kept_secret(path, new_secret_key)
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [(b"", " must be random keys"), (b"garbage", " must be random keys"), (b"\xff\xfe", " is no text.")],
+)
+def test_a_file_of_keys_that_cannot_be_meant_is_named(content: bytes, told: str, tmp_path: Path) -> None:
+    path = tmp_path / "data" / "encryption_keys"
+    path.parent.mkdir()
+    path.write_bytes(content)
+    done = check(tmp_path)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith(f"ENCRYPTION_KEYS (in the file {path}){told}")
+
+
+@pytest.mark.parametrize("name", ["secret_key", "encryption_keys"])
+def test_a_file_of_keys_that_cannot_be_read_or_written_is_a_sentence(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "data" / name
+    path.mkdir(parents=True)
+    done = check(tmp_path)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith(f"{name.upper()}: {path} cannot be read or written (Is a directory).")
+
+
+def test_a_place_where_nothing_can_be_received_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "incoming").touch()
+    assert check(tmp_path).stderr == f"DATA_DIR: {tmp_path}/data/incoming cannot be made (File exists).\n"
+
+
 def test_a_new_encryption_key_is_one() -> None:
     assert is_encryption_key(new_encryption_key())
 
