@@ -4,6 +4,7 @@ Goes in: an error that Django raised. Comes out: a Fault, or None where only our
 the class and the code that the driver gives: words change with versions and languages. Must not know: what was asked.
 """
 
+import errno
 import sqlite3
 from dataclasses import dataclass
 
@@ -44,6 +45,16 @@ def fault_of(error: DatabaseError | InterfaceError) -> Fault | None:
     if isinstance(error, (OperationalError, InterfaceError)):  # libpq gives none where it could not connect
         return Fault(f"It does not answer: {words}", ADDRESS)
     return None
+
+
+def is_out_of_room(error: Exception) -> bool:
+    """Whether `error`, of the database or of files, says that a disk is full."""
+    cause = error.__cause__
+    if isinstance(cause, sqlite3.Error):
+        return getattr(cause, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+    if isinstance(cause, psycopg.Error):
+        return cause.sqlstate == FULL
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _not_prepared(words: str) -> Fault:

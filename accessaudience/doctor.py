@@ -5,7 +5,6 @@ file is written to the storage and removed again. Of keys only is told whether t
 any of it is done.
 """
 
-import errno
 import os
 import shutil
 import sqlite3
@@ -30,7 +29,7 @@ from django.utils import timezone
 from django.utils.timesince import timesince
 
 from accessaudience.bucketurl import bucket_in_use
-from accessaudience.databasefault import Fault, fault_of
+from accessaudience.databasefault import Fault, fault_of, is_out_of_room
 from accessaudience.errors import FileStoreError
 from integrations.accounts import open_account
 from integrations.klaviyo.client import KlaviyoError
@@ -199,7 +198,7 @@ def _comes_back() -> bool:
 
 
 def _what_to_do(error: OSError, place: str) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if is_out_of_room(error):
         return "Make room: the disk is full, or what this user may have of it."
     if place == bucket_in_use():
         return "Look at the store, and at STORAGE_URL."

@@ -13,6 +13,7 @@ from datetime import timedelta
 from django.db import DatabaseError, InterfaceError, connection
 from django.utils.module_loading import import_string
 
+from accessaudience.databasefault import is_out_of_room
 from accessaudience.roles import has_role
 from jobs.lease import (
     ATTEMPTS,
@@ -119,12 +120,14 @@ def _work(job: Job) -> None:
 
 def _as_job_error(error: Exception) -> JobError:
     """Return what people are told of a fault: what it was goes into the log."""
-    what = "There was an unexpected error"
-    if isinstance(error, (DatabaseError, InterfaceError)):
+    what, do = "There was an unexpected error", "The log of the worker says more."
+    if is_out_of_room(error):
+        what, do = "The disk is full", "Make room on it, or ask an admin to, then start it again."
+    elif isinstance(error, (DatabaseError, InterfaceError)):
         what = "The database gave an error"
     elif isinstance(error, OSError):
         what = "The files of this job could not be reached"
-    message = f"{what}, so this job was given up. Nothing was changed. The log of the worker says more."
+    message = f"{what}, so this job was given up. Nothing was changed. {do}"
     return JobError("internal", message)
 
 

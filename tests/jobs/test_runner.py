@@ -1,12 +1,15 @@
 """How a job ends, whatever happens in it."""
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import OperationalError
 from django.utils import timezone
+from psycopg.errors import DiskFull
 
 from imports.models import ImportJob
 from jobs import lease, runner
@@ -69,6 +72,37 @@ def test_unexpected_error_is_tried_again_later_and_then_fails(queue: Queue, pipe
     assert "Nothing was changed" in job.message
     assert "secret detail" not in job.message
     assert lease.claim("w") is None
+
+
+def of_database(cause: Exception) -> OperationalError:
+    """Return an error as Django raises it of a driver's."""
+    error = OperationalError("no room")
+    error.__cause__ = cause
+    return error
+
+
+def full_sqlite() -> sqlite3.OperationalError:
+    """Return SQLite's own error of a disk that is full."""
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.execute("PRAGMA max_page_count = 1")
+        with pytest.raises(sqlite3.OperationalError) as caught:
+            database.execute("CREATE TABLE some (thing)")
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(28, "No space left on device"), of_database(full_sqlite()), of_database(DiskFull("no room"))],
+    ids=["files", "sqlite", "postgresql"],
+)
+def test_a_full_disk_is_told_as_one(queue: Queue, pipeline: Any, error: Exception) -> None:
+    queue(attempt=2)
+    pipeline.run = raising(error)
+    runner.perform(lease.claim("w"))
+    assert ImportJob.objects.get().message == (
+        "The disk is full, so this job was given up. Nothing was changed. "
+        "Make room on it, or ask an admin to, then start it again."
+    )
 
 
 def test_attempt_that_works_after_one_that_did_not_is_done(queue: Queue, pipeline: Any) -> None:
