@@ -170,6 +170,25 @@ def test_on_a_new_machine_nothing_is_made_but_what_any_start_makes(tmp_path: Pat
     assert {path.name for path in tmp_path.iterdir()} == {"secret_key", "encryption_keys", "incoming"}
 
 
+@pytest.mark.once
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["words", "json"])
+@pytest.mark.parametrize(
+    ("into", "told"),
+    [("| true", ""), ("> /dev/full", "CommandError: What was found could not be written: No space left on device.\n")],
+)
+def test_an_output_that_takes_nothing_is_no_traceback(into: str, told: str, options: list[str], tmp_path: Path) -> None:
+    command = " ".join([sys.executable, "manage.py", "doctor", *options, into])
+    done = subprocess.run(
+        ["/bin/sh", "-c", command],
+        cwd=project.BASE_DIR,
+        env={"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("", told)
+
+
 @pytest.mark.skipif("connection.vendor != 'sqlite'", reason="PostgreSQL is no file")
 def test_a_database_file_that_cannot_be_written(
     doctor: Callable[..., Diagnosis], monkeypatch: pytest.MonkeyPatch

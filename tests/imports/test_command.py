@@ -341,6 +341,15 @@ def test_as_a_process_it_keeps_to_its_exit_statuses(environment: dict[str, str],
     assert Segment.objects.count() == 1
 
 
+def test_a_standard_input_that_is_closed_is_a_sentence(
+    import_segments: Import, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(CommandError, match="^Standard input is closed.") as ended:
+        call_command("import_segments", "-", "--channel", "email")
+    assert ended.value.returncode == 1
+
+
 def test_a_status_column_that_is_not_used_is_warned_of(import_segments: Import) -> None:
     done = import_segments("Name,Status\nA,active\nB,inactive\nC,archived\n", "--dry-run", "--json")
     assert [warning["code"] for warning in done.json["warnings"]] == ["status_not_matched"]

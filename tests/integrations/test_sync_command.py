@@ -50,6 +50,11 @@ def test_it_syncs_without_a_worker_and_tells_the_counts(klaviyo: FakeKlaviyo, ac
     assert (again["unchanged"], again["created"]) == (15, 0)
 
 
+def test_without_an_account_it_ends_in_words_for_people_too() -> None:
+    with pytest.raises(CommandError, match="^Not everything could be synced.$"):
+        call_command("sync_klaviyo", "--all", "--json", stdout=io.StringIO())
+
+
 def test_what_returns_is_counted_beside_what_is_created(klaviyo: FakeKlaviyo, account: KlaviyoAccount) -> None:
     klaviyo.add_many(2, 0)
     run("--channel", "email")

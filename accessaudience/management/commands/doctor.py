@@ -1,12 +1,13 @@
 """manage.py doctor [--klaviyo] [--json]"""
 
 import json
+import os
 import sys
 from argparse import ArgumentParser
 from dataclasses import asdict
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from accessaudience.doctor import OK, WARNING, WRONG, examine
 
@@ -34,11 +35,21 @@ class Command(BaseCommand):
         for finding in examine(klaviyo=options["klaviyo"]):
             found.append(finding)
             if not options["json"]:
-                self.stdout.write(f"{finding.state:8} {finding.check}: {finding.message}")
+                self._say(f"{finding.state:8} {finding.check}: {finding.message}")
                 if finding.do:
-                    self.stdout.write(f"{'':8} {finding.do}")
+                    self._say(f"{'':8} {finding.do}")
         worst = max((finding.state for finding in found), key=ORDER.index)
         if options["json"]:
-            self.stdout.write(json.dumps({"status": worst, "checks": [asdict(finding) for finding in found]}))
+            self._say(json.dumps({"status": worst, "checks": [asdict(finding) for finding in found]}))
         if worst == WRONG:
             sys.exit(1)
+
+    def _say(self, line: str) -> None:
+        """Write a line at once. Who has read enough, as `head` has, is told no more; the status is what it would be."""
+        try:
+            self.stdout.write(line)
+            self.stdout.flush()
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python tries again at the end
+            if not isinstance(error, BrokenPipeError):
+                raise CommandError(f"What was found could not be written: {error.strerror}.") from error

@@ -203,6 +203,8 @@ def _channels(slugs: list[str]) -> list[Channel]:
 def _opened(file: str) -> Iterator[BinaryIO]:
     """Open the file to be imported, or standard input."""
     if file == "-":
+        if sys.stdin is None:  # it was closed before we began
+            raise JobError("file_missing", "Standard input is closed. Send the file to it, or name one.")
         yield sys.stdin.buffer
         return
     try:

@@ -65,7 +65,7 @@ class Command(BaseCommand):
             for result in results:
                 self._tell(result, options)
         if any(result["error"] for result in results):
-            raise CommandError("" if options["json"] else "Not everything could be synced.", returncode=COULD_NOT)
+            raise CommandError("Not everything could be synced.", returncode=COULD_NOT)
         if any(result["errors"] for result in results):
             sys.exit(ROW_ERRORS)
 
