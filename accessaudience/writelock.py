@@ -33,11 +33,12 @@ def patience(wait: float | None) -> Iterator[None]:
         yield
         return
     connection.ensure_connection()
-    connection.cursor().execute(f"PRAGMA busy_timeout = {wait * 1000:.0f}")
+    sqlite = connection.connection  # of Python: this is no query of a page
+    sqlite.execute(f"PRAGMA busy_timeout = {wait * 1000:.0f}")
     try:
         yield
     finally:
-        connection.cursor().execute(f"PRAGMA busy_timeout = {SQLITE_WAIT * 1000:d}")
+        sqlite.execute(f"PRAGMA busy_timeout = {SQLITE_WAIT * 1000:d}")
 
 
 @contextmanager
