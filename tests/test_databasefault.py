@@ -25,6 +25,7 @@ COMMANDS = {
     "two-factor": ["manage.py", "turn_off_two_factor", "a@example.com"],
     "prepare": ["-m", "accessaudience.prepare"],
 }
+FEW = ("import", "keys", "prepare")  # of these the others hardly differ, and each is a process
 
 
 def said(command: list[str], folder: Path, **environment: str) -> str:
@@ -40,7 +41,13 @@ def said(command: list[str], folder: Path, **environment: str) -> str:
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(command, id=name, marks=() if name in FEW else pytest.mark.long)
+        for name, command in COMMANDS.items()
+    ],
+)
 def test_without_a_database_every_command_ends_in_a_sentence(command: list[str], tmp_path: Path) -> None:
     told = said(command, tmp_path, DATABASE_URL=NOWHERE)
     assert told.startswith("The database cannot be used. It does not answer: ")
