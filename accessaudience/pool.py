@@ -8,7 +8,7 @@ once, each looked at before it is used. Begun in each process itself, as a pool 
 from django.conf import settings
 from django.db import connections
 
-PATIENCE = 5  # seconds to wait for a connection; no longer, as whoever watches gives up after 10
+PATIENCE = 10  # seconds to wait for a connection: the pool tries lost ones one by one, 1, 2 and 4 s apart
 
 
 def share_connections() -> None:

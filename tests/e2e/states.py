@@ -98,6 +98,14 @@ def question(name: str) -> State:
     return ask
 
 
+def question_again(page: Page, w: Workspace) -> None:
+    """What it asks where more match by now than it told of."""
+    question("Delete")(page, w)
+    page.locator("dialog [name=told]").evaluate("field => { field.value = 1; }")
+    page.get_by_role("button", name="Delete 3 segments").click()
+    page.get_by_role("alert").filter(has_text="match by now").wait_for()
+
+
 def delete_question(page: Page, w: Workspace) -> None:
     row_menu(page, w)
     page.locator(".menu:popover-open .del").click()
@@ -215,6 +223,7 @@ STATES: dict[str, State] = {
     "ticked": ticked,
     "question add to channel": question("Add"),
     "question delete many": question("Delete"),
+    "question asked again": question_again,
     "question delete": delete_question,
     "message": message,
     "match elsewhere": visit(f"{LIST}?q=texts"),
