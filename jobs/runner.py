@@ -51,6 +51,7 @@ def _perform(job: Job, must_go: Callable[[], bool] | None, *, once: bool) -> Non
     try:
         with hold(job, must_go):
             _work(job)
+        _log_end(job, str(job.status), once)
     except Cancelled:
         log.info("%s %s was cancelled", job._meta.model_name, job.pk)
         _let_go(job)
@@ -61,7 +62,7 @@ def _perform(job: Job, must_go: Callable[[], bool] | None, *, once: bool) -> Non
         log.info("%s %s is given back: this process ends", job._meta.model_name, job.pk)
         _end(job, lambda: give_back(job, counted=False))
     except JobError as error:
-        log.warning("%s %s failed: %s", job._meta.model_name, job.pk, error.code)
+        _log_end(job, error.code, once)
         failure = job.changes_on_failure(error)
         _end(job, lambda: finish(job, Status.FAILED, **failure))
     except Exception as error:  # the one broad except of the project: any fault of a job ends here
@@ -106,6 +107,11 @@ def run_here(
     return True
 
 
+def _log_end(job: Job, how: str, once: bool) -> None:
+    """Log how `job` ended, but for whoever waits for it and is told anyway."""
+    log.log(logging.DEBUG if once else logging.INFO, "%s %s has ended: %s", job._meta.model_name, job.pk, how)
+
+
 def _work(job: Job) -> None:
     if job.via in DOORS_OF_PEOPLE and not job.user:
         raise JobError("not_allowed", "Whoever asked for this has no account any more.")
@@ -115,7 +121,6 @@ def _work(job: Job) -> None:
     reach("job:done")
     if job.status in LIVE:
         raise RuntimeError(f"{job.pipeline}.{job.goal} returned without finish()")
-    log.info("%s %s has ended: %s", job._meta.model_name, job.pk, job.status)
 
 
 def _as_job_error(error: Exception) -> JobError:

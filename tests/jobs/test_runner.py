@@ -46,7 +46,7 @@ def test_what_becomes_of_a_job_is_logged(queue: Queue, pipeline: Any, caplog: py
     for run, said in (
         (raising(GivenBack), "is given back"),
         (works, "has ended: done"),
-        (raising(JobError("unclosed_quote", "In “secret name”.")), "failed: unclosed_quote"),
+        (raising(JobError("unclosed_quote", "In “secret name”.")), "has ended: unclosed_quote"),
     ):
         ImportJob.objects.update(status=Status.WAITING)
         pipeline.run = run
