@@ -1,11 +1,10 @@
-"""The next segments, by name, in which common words stand: near or far, in one query of PostgreSQL.
+"""The next segments, by name, in which common words stand, where those are not near: in one query of PostgreSQL.
 
-Goes in: the rows of a list that match and come after a place, those of them that are near it, and what the index of
-segments.search.index knows next. Comes out: the first few rows. Must not know: requests, words, cursors.
+Goes in: the rows of a list that match and come after a place, and what the index of segments.search.index knows next.
+Comes out: the first few rows. Must not know: requests, words, cursors.
 
-Three ways lead to them, each taken only where the one before does not fill a page: the near ones; those that the index
-knows next; and all rows, read in their order, where a filter leaves too few of those. PostgreSQL decides that by itself
-in the midst of the query, so that no way costs a round trip.
+They are among those that the index knows next; or, where a filter leaves too few of those, all rows are read in their
+order. PostgreSQL decides that by itself in the midst of the query, so that it costs no round trip.
 """
 
 import re
@@ -20,21 +19,17 @@ from segments.models import Segment
 from segments.queries import SegmentQuerySet
 
 # No row is in these conditions: what hangs on one that does not hold is not begun.
-NEAR_FILL = "(SELECT count(*) FROM near) = %(page)s"
 KNOWN_FILL = "(SELECT count(*) FROM known_rows) = %(page)s"
 MORE_ARE_KNOWN = "(SELECT count(*) FROM known) = %(count)s"
 FIRST_OF = f"""
-    WITH near AS MATERIALIZED ({{near}}),
-    known AS MATERIALIZED (SELECT * FROM ({{known}}) known WHERE NOT {NEAR_FILL}),
+    WITH known AS MATERIALIZED ({{known}}),
     known_rows AS MATERIALIZED ({{known_rows}})
-    SELECT * FROM near WHERE {NEAR_FILL}
+    SELECT * FROM known_rows WHERE {KNOWN_FILL} OR NOT {MORE_ARE_KNOWN}
     UNION ALL
-    SELECT * FROM known_rows WHERE NOT {NEAR_FILL} AND ({KNOWN_FILL} OR NOT {MORE_ARE_KNOWN})
-    UNION ALL
-    SELECT * FROM ({{every}}) every WHERE NOT {NEAR_FILL} AND NOT {KNOWN_FILL} AND {MORE_ARE_KNOWN}
+    SELECT * FROM ({{every}}) every WHERE NOT {KNOWN_FILL} AND {MORE_ARE_KNOWN}
     ORDER BY name_key {{direction}}, id {{direction}}
 """  # noqa: S608  # no value is in it
-KNOWN = f"SELECT segment FROM known UNION ALL SELECT unnest(%(outdated)s::bigint[]) WHERE NOT {NEAR_FILL}"  # noqa: S608
+KNOWN = "SELECT segment FROM known UNION ALL SELECT unnest(%(outdated)s::bigint[])"
 # Of what is not in the index yet, some may come after the last that it told of, and others that it knows before them.
 IS_NO_LATER = f"""
     NOT {MORE_ARE_KNOWN} OR (segments_segment.name_key, segments_segment.id) {{no_later}}
@@ -44,7 +39,6 @@ IS_NO_LATER = f"""
 
 def first_of(
     rows: SegmentQuerySet,
-    near: SegmentQuerySet,
     known: tuple[str, dict[str, Any]],
     outdated: Sequence[int],
     descending: bool,
@@ -52,8 +46,8 @@ def first_of(
 ) -> list[Segment]:
     """Return the first `page` of `rows`, which are in the order of names, `descending` or not.
 
-    `near` are those of them up to a place. `known` is search_index.query_of_known from where `rows` begin, and
-    `outdated` are primary keys of what the index does not know yet.
+    `known` is index.query_of_known from where `rows` begin, and `outdated` are primary keys of what the index does not
+    know yet.
     """
     direction, back, no_later = ("DESC", "ASC", ">=") if descending else ("ASC", "DESC", "<=")
     is_no_later = RawSQL(IS_NO_LATER.format(no_later=no_later, back=back), (), BooleanField())  # noqa: S611
@@ -61,8 +55,7 @@ def first_of(
     query, parameters = known
     parameters = parameters | {"page": page, "outdated": list(outdated)}
     parts = {
-        name: _named(part[:page], name, parameters)
-        for name, part in (("near", near), ("known_rows", known_rows), ("every", rows))
+        name: _named(part[:page], name, parameters) for name, part in (("known_rows", known_rows), ("every", rows))
     }
     return list(Segment.objects.raw(FIRST_OF.format(known=query, direction=direction, **parts), parameters))
 

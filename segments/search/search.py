@@ -42,11 +42,13 @@ class Search:
         rows = run.after(self.rows.for_list(), place, backwards)
         if not self.known.too_many or run.key != BY_NAME:
             return list(rows[:count])
+        near = list(rows.filter(self._is_near(run, place, backwards))[:count])
+        if len(near) == count:
+            return near
         descending = run.descending != backwards
         behind = (place[0], place[1]) if place else LAST if descending else FIRST
         known = index.query_of_known(self.channels, self.words, behind, descending, AHEAD)
-        near = rows.filter(self._is_near(run, place, backwards))
-        return first_of(rows, near, known, self.known.outdated, descending, count)
+        return first_of(rows, known, self.known.outdated, descending, count)
 
     def _is_near(self, run: Run, place: list[Any], backwards: bool) -> Q:
         """Whether a segment comes no later than the one that is so far behind `place`, filters or not."""

@@ -121,7 +121,7 @@ def test_a_common_word_takes_no_more_queries_wherever_it_is(
 ) -> None:
     page = {"q": "sale", "status": status}
     for _ in range(2):
-        with django_assert_max_num_queries(7):
+        with django_assert_max_num_queries(8):
             response = as_viewer.get("/channels/email/segments/", page)
         page["cursor"] = response.context["page"].next
 
