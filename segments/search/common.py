@@ -34,7 +34,7 @@ KNOWN = "SELECT segment FROM known UNION ALL SELECT unnest(%(outdated)s::bigint[
 IS_NO_LATER = f"""
     NOT {MORE_ARE_KNOWN} OR (segments_segment.name_key, segments_segment.id) {{no_later}}
         (SELECT name, segment FROM known ORDER BY name {{back}}, segment {{back}} LIMIT 1)
-"""  # noqa: S608
+"""  # noqa: S608  # no value is in it
 
 
 def first_of(
@@ -50,8 +50,8 @@ def first_of(
     know yet.
     """
     direction, back, no_later = ("DESC", "ASC", ">=") if descending else ("ASC", "DESC", "<=")
-    is_no_later = RawSQL(IS_NO_LATER.format(no_later=no_later, back=back), (), BooleanField())  # noqa: S611
-    known_rows = rows.filter(is_no_later, pk__in=RawSQL(KNOWN, ()))  # noqa: S611
+    is_no_later = RawSQL(IS_NO_LATER.format(no_later=no_later, back=back), (), BooleanField())  # noqa: S611  # of our words alone
+    known_rows = rows.filter(is_no_later, pk__in=RawSQL(KNOWN, ()))  # noqa: S611  # the same
     query, parameters = known
     parameters = parameters | {"page": page, "outdated": list(outdated)}
     parts = {
